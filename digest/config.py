@@ -1,0 +1,378 @@
+"""``config.yaml`` and the environment, read once into one frozen object.
+
+The environment wins over the file, key by key (``DIGEST_DELIVERY__PROVIDER=smtp``). Secrets come from the environment
+only. A mistake is a ``ConfigError`` that names file, line and key, and what would do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import zoneinfo
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from digest.errors import ConfigError
+from digest.model import Audience, Frozen, Slug
+from digest.problems import Problem, explain, line_of, parse_yaml
+
+
+def _zone(name: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        near = difflib.get_close_matches(name, zoneinfo.available_timezones(), 1)
+        raise ValueError(f'"{name}" is not a time zone' + (f"; did you mean {near[0]}?" if near else "")) from error
+    return name
+
+
+def _https(url: str) -> str:
+    if not re.match(r"^https://[^/\s]+", url):
+        raise ValueError(f'"{url}" must be an address that begins with https://')
+    return url.rstrip("/")
+
+
+def _web(url: str) -> str:
+    if not re.match(r"^https?://[^/\s]+", url):
+        raise ValueError(f'"{url}" must be an address that begins with https:// or http://')
+    return url
+
+
+def _mailbox(value: str) -> str:
+    from email.utils import parseaddr
+
+    from email_validator import EmailNotValidError, validate_email
+
+    _, address = parseaddr(value)
+    try:
+        validate_email(address, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise ValueError(f'"{value}" is not an address: {error}') from error
+    return value
+
+
+def _clock(value: str) -> str:
+    if not re.match(r"^([01]\d|2[0-3]):[0-5]\d$", value):
+        raise ValueError(f'"{value}" is not a time of day; write it as "09:00", in quotes')
+    return value
+
+
+def _language(value: str) -> str:
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        Locale.parse(value, sep="-")
+    except (UnknownLocaleError, ValueError) as error:
+        raise ValueError(f'"{value}" is not a language; write a tag such as en, en-GB or de') from error
+    return value
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+HttpsUrl = Annotated[str, AfterValidator(_https)]
+WebUrl = Annotated[str, AfterValidator(_web)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Clock = Annotated[str, AfterValidator(_clock)]
+Language = Annotated[str, AfterValidator(_language)]
+
+
+class Newsletter(Frozen):
+    """What the newsletter is called, and what the law wants in every email."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    url: HttpsUrl
+    timezone: Zone = "UTC"
+    language: Language = "en"
+    postal_address: Annotated[str, Field(min_length=10)]
+    tagline: str = ""
+    notice: str = ""  # stands above the footer of every email, e.g. that this is no medical advice
+
+
+class Sender(Frozen):
+    """Who the emails come from. ``message_id_domain`` is the one after ``@`` in Message-ID and List-Id."""
+
+    model_config = {"frozen": True, "extra": "forbid", "populate_by_name": True}
+
+    from_: Annotated[Mailbox, Field(alias="from")]
+    reply_to: Mailbox
+    unsubscribe_mailbox: Mailbox | None = None
+
+
+class SourceBase(Frozen):
+    """What every source has. ``date_order`` tells how ``5/1/2026`` is meant: ``mdy`` is 1 May, ``dmy`` is 5 January."""
+
+    name: Slug
+    timezone: Zone | None = None
+    date_order: Literal["mdy", "dmy"] = "mdy"
+    language: Language | None = None
+    tags: tuple[str, ...] = ()
+    audience: tuple[Audience, ...] = ()
+
+
+class FolderSource(SourceBase):
+    """Markdown files with front matter (DESIGN section 12)."""
+
+    kind: Literal["folder"]
+    path: Path
+
+
+class FeedSource(SourceBase):
+    """RSS, RDF, Atom or JSON Feed over HTTP."""
+
+    kind: Literal["feed"]
+    url: WebUrl
+
+
+class PageSource(SourceBase):
+    """A listing on a web site, read with CSS selectors.
+
+    Inside each element that ``item`` selects: ``title``, ``link`` (its ``href``), ``date`` (its ``datetime`` or its text),
+    ``takeaway``. ``next`` selects the link to the following page; at most ``pages`` are read.
+    """
+
+    kind: Literal["page"]
+    url: WebUrl
+    item: str
+    title: str
+    link: str = "a"
+    date: str = "time"
+    takeaway: str | None = None
+    next: str | None = None
+    pages: Annotated[int, Field(ge=1, le=100)] = 5
+
+
+class TextSource(SourceBase):
+    """The saved text of a page: one full summary, dated teasers that end with "Read More", a standing notice.
+
+    ``url`` is where the page stands; teasers whose own links the text lost point to ``teasers_url``, else there too.
+    """
+
+    kind: Literal["text"]
+    path: Path
+    url: WebUrl
+    teasers_url: WebUrl | None = None
+    title: str | None = None
+    published: str | None = None
+    read_more: str = "Read More"
+    journal: str = r"journals like (.+?) often"
+
+
+class JsonSource(SourceBase):
+    """A JSON API. ``items`` and the values of ``fields`` are dotted paths (``data.posts``, ``links.0.href``).
+
+    ``fields`` names where each part of a summary stands; ``title``, ``published`` and ``url`` are needed. The next page is
+    found at ``next`` (an address in the answer), or by counting ``page_param`` up from ``first_page``.
+    """
+
+    kind: Literal["json"]
+    url: WebUrl
+    items: str = ""
+    fields: dict[
+        Literal[
+            "id",
+            "title",
+            "published",
+            "url",
+            "takeaway",
+            "body",
+            "limits",
+            "tags",
+            "evidence",
+            "authors",
+            "journal",
+            "doi",
+            "pmid",
+            "language",
+        ],
+        str,
+    ]
+    next: str | None = None
+    page_param: str | None = None
+    first_page: int = 1
+    pages: Annotated[int, Field(ge=1, le=100)] = 5
+
+    @model_validator(mode="after")
+    def _complete(self) -> JsonSource:
+        missing = [name for name in ("title", "published", "url") if name not in self.fields]
+        if missing:
+            raise ValueError(f"fields needs {', '.join(missing)}: the path at which each item has it")
+        return self
+
+
+Source = Annotated[FolderSource | FeedSource | PageSource | TextSource | JsonSource, Field(discriminator="kind")]
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class Cadence(Frozen):
+    """When issues appear: on a ``day`` of the month (1 to 31, or ``last``; a short month takes its last day), on a
+    ``weekday``, or, with ``months``, only in those months (quarterly: ``{day: 1, months: [1, 4, 7, 10]}``).
+    """
+
+    day: Annotated[int, Field(ge=1, le=31)] | Literal["last"] | None = None
+    weekday: Weekday | None = None
+    months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = ()
+    at: Clock = "09:00"
+    approval: Literal["automatic", "required"] = "required"
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Cadence:
+        if (self.day is None) == (self.weekday is None):
+            raise ValueError("a cadence needs either day (1 to 31, or last) or weekday")
+        if self.weekday is not None and self.months:
+            raise ValueError("months goes with day, not with weekday")
+        return self
+
+
+class SelectionRules(Frozen):
+    """How much one email holds, and what becomes of an empty one."""
+
+    max_teasers: Annotated[int, Field(ge=1, le=60)] = 12
+    max_per_interest: Annotated[int, Field(ge=1, le=60)] = 5
+    max_html_kb: Annotated[int, Field(ge=20, le=100)] = 80
+    when_empty: Literal["skip", "highlights"] = "skip"
+    by_audience: bool = False
+
+
+class Store(Frozen):
+    """Where the database is; a relative SQLite path counts from the workspace."""
+
+    url: str = "sqlite:///var/digest.db"
+
+
+class OutboxSettings(Frozen):
+    """Where the outbox provider writes."""
+
+    path: Path = Path("var/outbox")
+
+
+class SmtpSettings(Frozen):
+    """How to reach the mail server."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 1025
+    security: Literal["none", "starttls", "tls"] = "none"
+    username: str = ""
+    connections: Annotated[int, Field(ge=1, le=64)] = 4
+
+
+class SendGridSettings(Frozen):
+    """How to reach SendGrid."""
+
+    base_url: WebUrl = "https://api.sendgrid.com"
+    batch: Annotated[int, Field(ge=1, le=1000)] = 200
+    mode: Literal["grouped", "template"] = "grouped"
+
+
+class DeliverySettings(Frozen):
+    """Who carries the messages, to whom, how fast."""
+
+    provider: Literal["outbox", "smtp", "sendgrid"] = "outbox"
+    allow: tuple[str, ...] = ("*@example.org",)
+    uncertain: Literal["hold", "resend"] = "hold"
+    max_per_minute: Annotated[int, Field(ge=1)] = 6000
+    outbox: OutboxSettings = OutboxSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    sendgrid: SendGridSettings = SendGridSettings()
+
+
+class Fetch(Frozen):
+    """Limits for everything that is read over HTTP, per document.
+
+    ``allow`` names hosts (``127.0.0.1:8080``, ``intranet.example.org``) that may be reached although they are not on the
+    public internet; nothing else inside your network ever is.
+    """
+
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 20
+    max_bytes: Annotated[int, Field(ge=1024, le=100_000_000)] = 5 * 1024 * 1024
+    allow: tuple[str, ...] = ()
+    parallel: Annotated[int, Field(ge=1, le=64)] = 16
+
+
+class Config(BaseSettings):
+    """The whole of ``config.yaml``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DIGEST_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+    )
+
+    newsletter: Newsletter
+    sender: Sender
+    sources: tuple[Source, ...] = ()
+    cadences: Annotated[dict[Slug, Cadence], Field(min_length=1)]
+    selection: SelectionRules = SelectionRules()
+    store: Store = Store()
+    queue: Literal["inline", "procrastinate"] = "inline"
+    delivery: DeliverySettings = DeliverySettings()
+    fetch: Fetch = Fetch()
+    secret_key: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
+    smtp_password: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
+    sendgrid_api_key: Annotated[SecretStr | None, Field(validation_alias="SENDGRID_API_KEY", json_schema_extra={"secret": True})] = None
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Config:
+        names = [source.name for source in self.sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sources are named {', '.join(twice)}")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+SECRETS = {"secret_key": "DIGEST_SECRET_KEY", "smtp_password": "DIGEST_SMTP_PASSWORD", "sendgrid_api_key": "SENDGRID_API_KEY"}
+
+
+def load(workspace: Path) -> Config:
+    """Read ``workspace/config.yaml`` and the environment.
+
+    Raises:
+        ConfigError: one line for every mistake found.
+    """
+    config, problems = examine(workspace)
+    if config is None:
+        raise ConfigError("\n".join(str(problem) for problem in problems))
+    return config
+
+
+def examine(workspace: Path) -> tuple[Config | None, tuple[Problem, ...]]:
+    """The configuration, or None and everything that is wrong with it."""
+    file = workspace / "config.yaml"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        advice = "`digest init DIR` makes a workspace, --workspace names one"
+        return None, (Problem(file="config.yaml", text=f"not found in {workspace}; {advice}"),)
+    except (OSError, UnicodeDecodeError) as error:
+        return None, (Problem(file="config.yaml", text=f"cannot be read: {error}"),)
+    data, tree, problems = parse_yaml("config.yaml", text)
+    if problems:
+        return None, problems
+    if not isinstance(data, dict):
+        return None, (Problem(file="config.yaml", line=1, text="must hold keys such as newsletter: and sources:"),)
+    found = [
+        Problem(
+            file="config.yaml",
+            line=line_of(tree, (key,)),
+            text=f"{key}: a secret does not belong in a file; set {variable} in the environment",
+        )
+        for key, variable in SECRETS.items()
+        if key in data
+    ]
+    if found:
+        return None, tuple(found)
+    try:
+        return Config(**data), ()
+    except ValidationError as error:
+        return None, explain("config.yaml", tree, data, error, Config)

@@ -1,0 +1,57 @@
+"""The errors raised on purpose, arranged by what the caller does next.
+
+Their texts are shown to operators as they are: a sentence that says what is wrong and what to do.
+They carry ids, never an address, an interest of a person, or a secret.
+"""
+
+
+class DigestError(Exception):
+    """Raised on purpose; the text is fit to be shown."""
+
+
+class ConfigError(DigestError):
+    """Something a person edits is wrong: names the place, the value and what would do."""
+
+
+class SourceError(DigestError):
+    """One source could not be read; the others go on."""
+
+
+class RenderError(DigestError):
+    """A template is wrong: names the template and, where known, the line."""
+
+
+class StoreError(DigestError):
+    """The database cannot be reached, is busy, or has another schema."""
+
+
+class BusyError(StoreError):
+    """Another run holds this workspace."""
+
+
+class IssueError(DigestError):
+    """The issue is not in a state that allows what was asked."""
+
+
+class LinkError(DigestError):
+    """A signed link is mangled or not ours."""
+
+
+class ProviderUnusable(DigestError):
+    """No message's fault: stop, everything stays as it is."""
+
+
+class DeliveryError(DigestError):
+    """About one delivery."""
+
+
+class DeliveryRejected(DeliveryError):
+    """Never: the same message will not be taken."""
+
+
+class DeliveryDeferred(DeliveryError):
+    """Later: nothing was handed over, try again."""
+
+
+class DeliveryUncertain(DeliveryError):
+    """Perhaps handed over: a machine must not send it twice."""
