@@ -9,10 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 import zoneinfo
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest.errors import ConfigError
@@ -70,6 +71,11 @@ def _language(value: str) -> str:
     return value
 
 
+def _written(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value  # YAML reads 2026-05-01 as a date
+
+
+WrittenDate = Annotated[str, BeforeValidator(_written)]
 Zone = Annotated[str, AfterValidator(_zone)]
 HttpsUrl = Annotated[str, AfterValidator(_https)]
 WebUrl = Annotated[str, AfterValidator(_web)]
@@ -154,7 +160,7 @@ class TextSource(SourceBase):
     url: WebUrl
     teasers_url: WebUrl | None = None
     title: str | None = None
-    published: str | None = None
+    published: WrittenDate | None = None
     read_more: str = "Read More"
     journal: str = r"journals like (.+?) often"
 

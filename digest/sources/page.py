@@ -1,0 +1,153 @@
+"""A listing on a web site, read with CSS selectors over several pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from digest import config
+from digest.errors import SourceError
+from digest.model import Harvest
+from digest.sources import Context, entry, fetch, words
+from digest.sources.charset import decode
+from digest.sources.dates import parse_date
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+ACCEPT = "text/html, application/xhtml+xml;q=0.9, */*;q=0.5"
+
+
+def read(source: config.PageSource, context: Context) -> Harvest:
+    """The items of the listing, the pages of ``next`` included.
+
+    If a later page fails, what the earlier ones gave is kept and the failure is the Harvest's warning.
+
+    Raises:
+        SourceError: the first page cannot be read, or a selector is invalid or matches nothing.
+    """
+    first = fetch.get(source.url, context.fetch, context.etag, context.last_modified, ACCEPT)
+    if first.status == 304:
+        return Harvest(unchanged=True, etag=first.etag or context.etag, last_modified=first.last_modified or context.last_modified)
+    collected, found = entry.Collected(), {"title": 0, "link": 0, "date": 0, "takeaway": 0}
+    warnings = []
+    page, seen, items = first, {source.url, first.url}, 0
+    for number in range(1, source.pages + 1):
+        html, base = parse(page)
+        here = select(html, source.item, "item", page)
+        if not here and number == 1:
+            raise SourceError(f'{fetch.shown(page.url)}: the selector item: "{source.item}" matches nothing; look at the page\'s HTML')
+        items += len(here)
+        for node in here:
+            _take(node, base, source, context, collected, found, f"page {number}: {words.cut(words.clean_line(node_line(node)), 60)}")
+        if number == 1:
+            _all_found(source, found, page)
+        following = next_page(html, source, base, page)
+        if page.truncated:
+            warnings.append(f"page {number} broke off before its end")
+        if not following or following in seen or number == source.pages:
+            break
+        seen.add(following)
+        try:
+            page = fetch.get(following, context.fetch, accept=ACCEPT)
+        except SourceError as error:
+            warnings.append(f"page {number + 1}: {error}")
+            break
+        seen.add(page.url)
+    if source.takeaway and not found["takeaway"]:
+        warnings.append(f'the selector takeaway: "{source.takeaway}" matches nothing in any of {items} items')
+    return collected.harvest(etag=first.etag, last_modified=first.last_modified, warning="; ".join(warnings))
+
+
+def parse(page: fetch.Page) -> tuple[LexborHTMLParser, str]:
+    """The document, and what its links count from.
+
+    Raises:
+        SourceError: it is empty, or nested so deep that parsing it would take minutes.
+    """
+    from selectolax.lexbor import LexborHTMLParser
+
+    text = decode(page.content, page.content_type)
+    if not text.strip():
+        raise SourceError(f"{fetch.shown(page.url)} is empty")
+    if words.too_deep(text):
+        raise SourceError(f"{fetch.shown(page.url)} nests its elements more than {words.MAX_DEPTH} deep and is not read")
+    html = LexborHTMLParser(text)
+    base = html.css_first("base[href]")
+    try:
+        return html, urljoin(page.url, (base.attributes.get("href") or "") if base else "")
+    except ValueError:
+        return html, page.url
+
+
+def select(node: LexborHTMLParser | LexborNode, selector: str, name: str, page: fetch.Page) -> list[LexborNode]:
+    """What ``selector`` matches under ``node``.
+
+    Raises:
+        SourceError: it is no CSS selector.
+    """
+    from selectolax.lexbor import SelectolaxError
+
+    try:
+        return list(node.css(selector))
+    except (SelectolaxError, ValueError) as error:
+        raise SourceError(f'{fetch.shown(page.url)}: {name}: "{selector}" is not a CSS selector that can be used') from error
+
+
+def _first(node: LexborNode, selector: str, name: str, page: fetch.Page) -> LexborNode | None:
+    """The first match in ``node``, or ``node`` itself where it matches."""
+    inside = select(node, selector, name, page)
+    return inside[0] if inside else node if node.css_matches(selector) else None
+
+
+def node_line(node: LexborNode) -> str:
+    """The visible text of an element as one line."""
+    return words.clean_line(words.node_text(node))
+
+
+def _take(
+    node: LexborNode, base: str, source: config.PageSource, context: Context, collected: entry.Collected, found: dict[str, int], ref: str
+) -> None:
+    page = fetch.Page(200, base)
+    title, link, date = (_first(node, getattr(source, name), name, page) for name in ("title", "link", "date"))
+    takeaway = _first(node, source.takeaway, "takeaway", page) if source.takeaway else None
+    for name, part in (("title", title), ("link", link), ("date", date), ("takeaway", takeaway)):
+        found[name] += part is not None
+    try:
+        href = (link.attributes.get("href") or "") if link is not None else ""
+        when = ((date.attributes.get("datetime") or "").strip() or node_line(date)) if date is not None else ""
+        if not when:
+            raise entry.Unfit("has no date, so no issue could know when it belongs")
+        draft = entry.Draft(
+            title=node_line(title) if title is not None else "",
+            url=entry.web_url(href, base),
+            published_at=parse_date(when, source.timezone or context.timezone, source.date_order),
+            takeaway=node_line(takeaway) if takeaway is not None else "",
+            doi=entry.find_doi([href]),
+            pmid=entry.find_pmid([href]),
+        )
+        collected.take(entry.finish(draft, source))
+    except ValueError as error:  # Unfit, and dates that cannot be read
+        collected.refuse(ref, str(error))
+
+
+def _all_found(source: config.PageSource, found: dict[str, int], page: fetch.Page) -> None:
+    for name in ("title", "link", "date"):
+        if not found[name]:
+            raise SourceError(
+                f'{fetch.shown(page.url)}: the selector {name}: "{getattr(source, name)}" matches nothing in the items of "{source.item}";'
+                " look at the page's HTML"
+            )
+
+
+def next_page(html: LexborHTMLParser, source: config.PageSource, base: str, page: fetch.Page) -> str:
+    """The address of the following page; empty where there is none."""
+    if not source.next:
+        return ""
+    matches = select(html, source.next, "next", page)
+    if not matches:
+        return ""
+    try:
+        return entry.web_url((matches[0].attributes.get("href") or "").partition("#")[0], base)
+    except entry.Unfit:
+        return ""
