@@ -1,0 +1,205 @@
+"""What was gathered: sources and how they do, summaries and their revisions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from digest.model import Harvest, Summary
+from digest.store import schema as t
+
+Taken = Literal["new", "changed", "same", "also"]
+
+
+class SourceState(NamedTuple):
+    """What is known of a source since it was last read. ``failures`` counts those in a row."""
+
+    name: str
+    kind: str
+    settings_hash: str
+    etag: str
+    last_modified: str
+    read_at: datetime | None
+    read_well_at: datetime | None
+    failures: int
+    error: str
+    warning: str
+    taken: int
+    salvaged: int
+    refused: int = 0
+
+
+class Stored(NamedTuple):
+    """A summary as it lies in the catalogue: its row, its newest revision, and the source whose text it is."""
+
+    row: int
+    seq: int
+    source: str
+    summary: Summary
+
+
+def sources(tx: Connection) -> dict[str, SourceState]:
+    """Every source ever read, by name."""
+    counted = select(t.refusal.c.source, func.count()).group_by(t.refusal.c.source)
+    refused: dict[str, int] = dict(tx.execute(counted).all())
+    rows = tx.execute(select(t.source).order_by(t.source.c.name)).all()
+    return {row.name: SourceState(**row._mapping, refused=refused.get(row.name, 0)) for row in rows}
+
+
+def refusals(tx: Connection, name: str) -> list[tuple[str, str]]:
+    """What a source's last full reading refused: reference and reason."""
+    rows = tx.execute(select(t.refusal.c.ref, t.refusal.c.reason).where(t.refusal.c.source == name).order_by(t.refusal.c.ref))
+    return [(row.ref, row.reason) for row in rows]
+
+
+def record_reading(tx: Connection, name: str, kind: str, settings_hash: str, harvest: Harvest, at: datetime) -> None:
+    """A source was read: keep how it did and what it refused."""
+    values = {"kind": kind, "settings_hash": settings_hash, "read_at": at, "read_well_at": at, "failures": 0, "error": ""}
+    if not harvest.unchanged:
+        values |= {
+            "etag": harvest.etag,
+            "last_modified": harvest.last_modified,
+            "warning": harvest.warning,
+            "taken": len(harvest.summaries),
+            "salvaged": harvest.salvaged,
+        }
+    _put_source(tx, name, values)
+    if not harvest.unchanged:
+        tx.execute(delete(t.refusal).where(t.refusal.c.source == name))
+        rows = {refusal.ref: refusal.reason for refusal in harvest.refused}
+        if rows:
+            tx.execute(insert(t.refusal), [{"source": name, "ref": ref, "reason": why, "at": at} for ref, why in rows.items()])
+
+
+def record_failure(tx: Connection, name: str, kind: str, settings_hash: str, error: str, at: datetime) -> None:
+    """A source could not be read: what is known of it stays, and the failure is counted."""
+    _put_source(tx, name, {"kind": kind, "settings_hash": settings_hash, "read_at": at, "error": error})
+    tx.execute(update(t.source).where(t.source.c.name == name).values(failures=t.source.c.failures + 1))
+
+
+def _put_source(tx: Connection, name: str, values: Mapping[str, object]) -> None:
+    statement = upsert(t.source).values(name=name, **values)
+    tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def take(tx: Connection, summary: Summary, at: datetime) -> tuple[Taken, int]:
+    """Keep a summary once (DESIGN section 4, rule 1); say what it was and which row it is.
+
+    A piece that another source brought before is noted as "also at" and keeps its first source's text.
+    """
+    row = find(tx, summary)
+    if row is None:
+        return "new", _add(tx, summary, at)
+    _remember_identifiers(tx, row, summary.identifiers)
+    stored = tx.execute(
+        select(t.summary.c.source, t.revision.c.hash).join(t.revision, t.revision.c.seq == t.summary.c.seq).where(t.summary.c.id == row)
+    ).one()
+    if stored.source != summary.source:
+        statement = upsert(t.also_at).values(summary_id=row, source=summary.source, url=summary.url, at=at)
+        added = tx.execute(statement.on_conflict_do_nothing()).rowcount
+        return ("also" if added else "same"), row
+    if stored.hash == summary.digest():
+        return "same", row
+    _revise(tx, row, summary, at)
+    return "changed", row
+
+
+def find(tx: Connection, summary: Summary) -> int | None:
+    """The row this piece is known by; the strongest identifier decides.
+
+    Two papers with different DOIs are two, even where they share a link.
+    """
+    doi = next((key for key in summary.identifiers if key.startswith("doi:")), None)
+    query = select(t.identifier.c.key, t.identifier.c.summary_id).where(t.identifier.c.key.in_(summary.identifiers))
+    rows: dict[str, int] = dict(tx.execute(query).all())
+    for key in summary.identifiers:
+        if key in rows:
+            row = rows[key]
+            if doi is None or key == doi or not _has_other_doi(tx, row, doi):
+                return row
+    return None
+
+
+def _has_other_doi(tx: Connection, row: int, doi: str) -> bool:
+    keys = (
+        tx.execute(select(t.identifier.c.key).where(t.identifier.c.summary_id == row, t.identifier.c.key.startswith("doi:")))
+        .scalars()
+        .all()
+    )
+    return bool(keys) and doi not in keys
+
+
+def _add(tx: Connection, summary: Summary, at: datetime) -> int:
+    row: int = tx.execute(
+        insert(t.summary)
+        .values(listed_as=summary.id, source=summary.source, published_at=summary.published_at, seq=0)
+        .returning(t.summary.c.id)
+    ).scalar_one()
+    _remember_identifiers(tx, row, summary.identifiers)
+    _revise(tx, row, summary, at)
+    return row
+
+
+def _remember_identifiers(tx: Connection, row: int, keys: Iterable[str]) -> None:
+    for key in keys:
+        tx.execute(upsert(t.identifier).values(key=key, summary_id=row).on_conflict_do_nothing())
+
+
+def _revise(tx: Connection, row: int, summary: Summary, at: datetime) -> None:
+    notice_at = summary.notice.at if summary.notice else None
+    seq = tx.execute(
+        insert(t.revision)
+        .values(summary_id=row, hash=summary.digest(), body=summary.model_dump_json(), notice_at=notice_at, at=at)
+        .returning(t.revision.c.seq)
+    ).scalar_one()
+    tx.execute(update(t.summary).where(t.summary.c.id == row).values(seq=seq, published_at=summary.published_at, notice_at=notice_at))
+
+
+def highest_seq(tx: Connection) -> int:
+    """The newest arrival number; 0 before anything arrived."""
+    return tx.execute(select(func.max(t.revision.c.seq))).scalar() or 0
+
+
+def count(tx: Connection) -> int:
+    """How many summaries are kept."""
+    return tx.execute(select(func.count()).select_from(t.summary)).scalar_one()
+
+
+def load(tx: Connection, seqs: Sequence[int] | None = None, *, rows: Sequence[int] | None = None) -> list[Stored]:
+    """Summaries by arrival number (as they were then) or by row (as they are now); all of them when neither is given."""
+    query = select(t.summary.c.id, t.revision.c.seq, t.summary.c.source, t.summary.c.listed_as, t.revision.c.body)
+    if seqs is not None:
+        query = query.join(t.revision, t.revision.c.summary_id == t.summary.c.id)
+    else:
+        query = query.join(t.revision, t.revision.c.seq == t.summary.c.seq)
+    wanted = seqs if seqs is not None else rows
+    column = t.revision.c.seq if seqs is not None else t.summary.c.id
+    found: list[Stored] = []
+    for part in _parts(wanted):
+        chosen = query if part is None else query.where(column.in_(part))
+        found.extend(Stored(r.id, r.seq, r.source, _summary(r.listed_as, r.body)) for r in tx.execute(chosen))
+    return sorted(found, key=lambda stored: stored.row)
+
+
+def _parts(wanted: Sequence[int] | None, size: int = 500) -> Iterable[Sequence[int] | None]:
+    if wanted is None:
+        return [None]
+    return [wanted[start : start + size] for start in range(0, len(wanted), size)]
+
+
+def _summary(listed_as: str, body: str) -> Summary:
+    data = json.loads(body)
+    # It is listed under the name it arrived by, even where a later revision knows a stronger one.
+    data["identifiers"] = [listed_as, *(key for key in data["identifiers"] if key != listed_as)]
+    return Summary.model_validate(data)
+
+
+def also_at(tx: Connection, row: int) -> list[tuple[str, str]]:
+    """Where else a summary was seen: source and link."""
+    query = select(t.also_at.c.source, t.also_at.c.url).where(t.also_at.c.summary_id == row).order_by(t.also_at.c.source)
+    return list(tx.execute(query))

@@ -1,0 +1,519 @@
+"""Issues, and for every planned subscriber one delivery with what became of it (RELIABILITY section 1).
+
+Every move is a compare-and-set: a row that is no longer in the state it was thought to be in stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from digest.model import DeliveryState as S
+from digest.model import IssueState, Slot
+from digest.store import schema as t
+from digest.store.database import now
+from digest.store.people import writable
+
+
+class IssueRow(NamedTuple):
+    """An issue as the ledger has it. ``frozen`` holds the interests and selection rules it was drafted with."""
+
+    id: int
+    name: str
+    cadence: str
+    local_date: date
+    opens_after: datetime
+    due_at: datetime
+    state: IssueState
+    drafted_at: datetime
+    known_seq: int
+    content_hash: str
+    frozen: dict[str, Any]
+    approved_hash: str | None
+    approved_at: datetime | None
+    uncertain: str
+    send_not_after: datetime | None
+    planned: int | None
+    planned_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def slot(self) -> Slot:
+        """Its place in the calendar."""
+        return Slot(cadence=self.cadence, local_date=self.local_date, opens_after=self.opens_after, due_at=self.due_at)
+
+
+# --- issues --------------------------------------------------------------------------------------------------------------
+
+
+def issue_named(tx: Connection, name: str) -> IssueRow | None:
+    """The issue of that name, ``monthly-2026-05-01``."""
+    return _issue(tx.execute(select(t.issue).where(t.issue.c.name == name)).one_or_none())
+
+
+def issues(tx: Connection) -> list[IssueRow]:
+    """All issues, the newest first."""
+    rows = tx.execute(select(t.issue).order_by(t.issue.c.due_at.desc(), t.issue.c.name)).all()
+    return [issue for row in rows if (issue := _issue(row))]
+
+
+def _issue(row: Row[Any] | None) -> IssueRow | None:
+    if row is None:
+        return None
+    values = dict(row._mapping)
+    return IssueRow(**{**values, "state": IssueState(values["state"]), "frozen": json.loads(values["frozen"])})
+
+
+def archive_ends(tx: Connection, slot: Slot) -> dict[str, datetime]:
+    """For every source that took part in an issue of this cadence: up to when what it published is backlog."""
+    query = (
+        select(t.participant.c.source, func.min(t.issue.c.opens_after, type_=t.Instant()))
+        .join(t.issue, t.issue.c.id == t.participant.c.issue_id)
+        .where(t.issue.c.cadence == slot.cadence)
+        .group_by(t.participant.c.source)
+    )
+    return {source: min(opens, slot.opens_after) for source, opens in tx.execute(query)}
+
+
+def taken_by(tx: Connection, cadence: str) -> dict[int, str]:
+    """Which issue of the cadence has each summary already."""
+    query = select(t.member.c.summary_id, t.issue.c.name).join(t.issue, t.issue.c.id == t.member.c.issue_id)
+    return dict(tx.execute(query.where(t.member.c.cadence == cadence)).all())
+
+
+def put_issue(tx: Connection, slot: Slot, *, known_seq: int, content_hash: str, frozen: Mapping[str, Any], uncertain: str) -> int:
+    """Write a draft, new or drawn anew: a draft drawn anew is nobody's approved text. Returns the row."""
+    values = {
+        "state": IssueState.DRAFTED.value,
+        "drafted_at": now(tx),
+        "known_seq": known_seq,
+        "content_hash": content_hash,
+        "frozen": json.dumps(frozen, ensure_ascii=False, sort_keys=True),
+        "uncertain": uncertain,
+        "approved_hash": None,
+        "approved_at": None,
+    }
+    fixed = {
+        "name": slot.name,
+        "cadence": slot.cadence,
+        "local_date": slot.local_date,
+        "opens_after": slot.opens_after,
+        "due_at": slot.due_at,
+    }
+    statement = upsert(t.issue).values(**fixed, **values).on_conflict_do_update(index_elements=["name"], set_=values)
+    row: int = tx.execute(statement.returning(t.issue.c.id)).scalar_one()
+    return row
+
+
+def put_members(tx: Connection, issue: int, cadence: str, members: Iterable[tuple[int, int]], sources: Iterable[str]) -> None:
+    """The members of an issue, as (summary, arrival number), and the sources that took part."""
+    tx.execute(delete(t.member).where(t.member.c.issue_id == issue))
+    tx.execute(delete(t.participant).where(t.participant.c.issue_id == issue))
+    rows = [{"issue_id": issue, "summary_id": row, "cadence": cadence, "seq": seq} for row, seq in members]
+    if rows:
+        tx.execute(insert(t.member), rows)
+    names = [{"issue_id": issue, "source": name} for name in sources]
+    if names:
+        tx.execute(insert(t.participant), names)
+
+
+def members(tx: Connection, issue: int) -> list[tuple[int, int]]:
+    """The members of an issue, as (summary, arrival number)."""
+    query = select(t.member.c.summary_id, t.member.c.seq).where(t.member.c.issue_id == issue).order_by(t.member.c.summary_id)
+    return list(tx.execute(query))
+
+
+def move_issue(tx: Connection, issue: int, state: IssueState, **values: Any) -> None:
+    """Set an issue's state and whatever goes with it."""
+    tx.execute(update(t.issue).where(t.issue.c.id == issue).values(state=state.value, **values))
+
+
+def put_content(tx: Connection, issue: int, compiled: bytes) -> None:
+    """Freeze what the issue is composed from; the first one stays."""
+    tx.execute(upsert(t.content).values(issue_id=issue, compiled=compiled).on_conflict_do_nothing())
+
+
+def content(tx: Connection, issue: int) -> bytes | None:
+    """What the issue is composed from, once planning froze it."""
+    return tx.execute(select(t.content.c.compiled).where(t.content.c.issue_id == issue)).scalar()
+
+
+# --- planning ------------------------------------------------------------------------------------------------------------
+
+
+class Plan(NamedTuple):
+    """What one subscriber is to get: the edition, or the reason for none."""
+
+    subscriber: int
+    interests: tuple[str, ...]
+    edition: int | None
+    state: S
+    reason: str
+    summaries: tuple[int, ...]
+    notices: tuple[tuple[int, datetime], ...]
+
+
+def planned_up_to(tx: Connection, issue: int) -> int:
+    """The last subscriber's row that has a delivery: planning goes on behind it."""
+    return tx.execute(select(func.max(t.delivery.c.subscriber_id)).where(t.delivery.c.issue_id == issue)).scalar() or 0
+
+
+def seen(tx: Connection, first: int, last: int, summaries: Sequence[int]) -> dict[int, frozenset[int]]:
+    """Which of these summaries the subscribers of a range of rows were given before."""
+    found: dict[int, set[int]] = {}
+    for start in range(0, len(summaries), 500):
+        query = select(t.delivery_item.c.subscriber_id, t.delivery_item.c.summary_id).where(
+            t.delivery_item.c.subscriber_id.between(first, last), t.delivery_item.c.summary_id.in_(summaries[start : start + 500])
+        )
+        for subscriber, summary in tx.execute(query):
+            found.setdefault(subscriber, set()).add(summary)
+    return {subscriber: frozenset(ids) for subscriber, ids in found.items()}
+
+
+def seen_before(tx: Connection, subscriber: int, summaries: Sequence[int], issue: int) -> dict[int, str]:
+    """Which of these summaries a subscriber was given in another issue, and in which."""
+    query = (
+        select(t.delivery_item.c.summary_id, t.issue.c.name)
+        .join(t.delivery, t.delivery.c.id == t.delivery_item.c.delivery_id)
+        .join(t.issue, t.issue.c.id == t.delivery.c.issue_id)
+        .where(t.delivery_item.c.subscriber_id == subscriber, t.delivery.c.issue_id != issue)
+    )
+    wanted = set(summaries)
+    return {summary: name for summary, name in tx.execute(query) if summary in wanted}
+
+
+def owed_notices(tx: Connection, due_at: datetime, first: int, last: int) -> dict[int, list[tuple[int, datetime]]]:
+    """Corrections and retractions that subscribers of a range of rows are owed: they were sent the piece before it was noted."""
+    query = (
+        _owed(due_at, t.delivery_item.c.subscriber_id, t.summary.c.id, t.summary.c.notice_at)
+        .where(t.delivery_item.c.subscriber_id.between(first, last))
+        .order_by(t.delivery_item.c.subscriber_id, t.summary.c.id)
+    )
+    owed: dict[int, list[tuple[int, datetime]]] = {}
+    for subscriber, summary, at in tx.execute(query):
+        owed.setdefault(subscriber, []).append((summary, at))
+    return owed
+
+
+def owed_summaries(tx: Connection, due_at: datetime) -> list[int]:
+    """The summaries whose correction or retraction anybody is owed."""
+    return sorted(tx.execute(_owed(due_at, t.summary.c.id).distinct()).scalars())
+
+
+def _owed(due_at: datetime, *columns: Any) -> Select[Any]:
+    sent_issue, sent_revision = t.issue.alias(), t.revision.alias()
+    told = exists().where(
+        t.delivery_notice.c.subscriber_id == t.delivery_item.c.subscriber_id,
+        t.delivery_notice.c.summary_id == t.summary.c.id,
+        t.delivery_notice.c.notice_at == t.summary.c.notice_at,
+    )
+    sent_without_it = or_(
+        sent_revision.c.notice_at.is_(None),
+        sent_revision.c.notice_at != t.summary.c.notice_at,
+        sent_revision.c.notice_at > sent_issue.c.due_at,
+    )
+    return (
+        select(*columns)
+        .select_from(t.delivery_item)
+        .join(t.summary, t.summary.c.id == t.delivery_item.c.summary_id)
+        .join(t.delivery, t.delivery.c.id == t.delivery_item.c.delivery_id)
+        .join(sent_issue, sent_issue.c.id == t.delivery.c.issue_id)
+        .join(t.member, and_(t.member.c.issue_id == sent_issue.c.id, t.member.c.summary_id == t.summary.c.id))
+        .join(sent_revision, sent_revision.c.seq == t.member.c.seq)
+        .where(t.summary.c.notice_at <= due_at, t.delivery.c.state == S.ACCEPTED.value, sent_without_it, ~told)
+    )
+
+
+def put_edition(tx: Connection, issue: int, hash: str, selection: str, html_bytes: int, problem: str = "") -> int:
+    """An edition, kept once per issue and selection. Returns the row."""
+    row: int | None = tx.execute(select(t.edition.c.id).where(t.edition.c.issue_id == issue, t.edition.c.hash == hash)).scalar()
+    if row is None:
+        values = {"issue_id": issue, "hash": hash, "selection": selection, "html_bytes": html_bytes, "problem": problem}
+        row = tx.execute(insert(t.edition).values(**values).returning(t.edition.c.id)).scalar_one()
+    return row
+
+
+def put_plans(tx: Connection, issue: int, plans: Sequence[Plan], date_header: str) -> None:
+    """A delivery for each plan, with what it gives the subscriber. A subscriber who has one already is refused by the schema."""
+    at = now(tx)
+    for plan in plans:
+        row = tx.execute(
+            insert(t.delivery)
+            .values(
+                issue_id=issue,
+                subscriber_id=plan.subscriber,
+                edition_id=plan.edition,
+                did=secrets.token_hex(16),
+                state=plan.state.value,
+                state_at=at,
+                reason=plan.reason,
+                interests=";".join(plan.interests),
+                date_header=date_header,
+            )
+            .returning(t.delivery.c.id)
+        ).scalar_one()
+        if plan.summaries:
+            tx.execute(
+                insert(t.delivery_item),
+                [{"subscriber_id": plan.subscriber, "summary_id": summary, "delivery_id": row} for summary in plan.summaries],
+            )
+        if plan.notices:
+            tx.execute(
+                insert(t.delivery_notice),
+                [{"subscriber_id": plan.subscriber, "summary_id": s, "notice_at": a, "delivery_id": row} for s, a in plan.notices],
+            )
+
+
+def open_for_dispatch(tx: Connection, issue: int) -> int:
+    """Planning is complete: count it, and let its deliveries be claimed. Returns the number planned."""
+    count = tx.execute(select(func.count()).where(t.delivery.c.issue_id == issue)).scalar_one()
+    at = now(tx)
+    tx.execute(
+        update(t.delivery)
+        .where(t.delivery.c.issue_id == issue, t.delivery.c.state == S.PLANNED.value)
+        .values(state=S.READY.value, state_at=at)
+    )
+    move_issue(tx, issue, IssueState.SENDING, planned=count, planned_at=at)
+    return count
+
+
+# --- dispatch ------------------------------------------------------------------------------------------------------------
+
+
+class Claimed(NamedTuple):
+    """A delivery that is ours to hand over until the lease ends."""
+
+    id: int
+    did: str
+    subscriber: int
+    edition: int
+    date_header: str
+    epoch: int
+
+
+class Claim(NamedTuple):
+    """Deliveries claimed together, as one attempt."""
+
+    attempt: int
+    aid: str
+    deliveries: tuple[Claimed, ...]
+
+
+def claim(tx: Connection, issue: int, k: int, *, owner: str, lease: timedelta, provider: str) -> Claim | None:
+    """T1: make the intent durable for up to ``k`` deliveries; those whose reader may no longer be written to are skipped.
+
+    None when nothing is left to claim. The consent gate is in the same transaction: what was withdrawn before it commits
+    is honoured.
+    """
+    at = now(tx)
+    ready = and_(
+        t.delivery.c.issue_id == issue,
+        t.delivery.c.state == S.READY.value,
+        or_(t.delivery.c.next_at.is_(None), t.delivery.c.next_at <= at),
+    )
+    _expire(tx, issue, at)
+    while True:
+        rows = tx.execute(
+            select(t.delivery.c.id, t.delivery.c.did, t.delivery.c.subscriber_id, t.delivery.c.edition_id, t.delivery.c.date_header)
+            .add_columns(t.delivery.c.lease_epoch, writable().label("writable"), t.subscriber.c.status)
+            .join(t.subscriber, t.subscriber.c.id == t.delivery.c.subscriber_id)
+            .where(ready)
+            .order_by(t.delivery.c.id)
+            .limit(k)
+        ).all()
+        for row in rows:
+            if not row.writable:
+                reason = row.status if row.status != "active" else "suppressed"
+                _move(tx, [row.id], S.READY, S.SKIPPED, at, reason=reason)
+        wanted = [row for row in rows if row.writable]
+        if wanted or not rows:
+            break
+    if not wanted:
+        return None
+    aid = secrets.token_hex(16)
+    attempt = tx.execute(
+        insert(t.attempt).values(aid=aid, issue_id=issue, provider=provider, n=len(wanted), started_at=at).returning(t.attempt.c.id)
+    ).scalar_one()
+    _move(
+        tx,
+        [row.id for row in wanted],
+        S.READY,
+        S.INFLIGHT,
+        at,
+        attempt_id=attempt,
+        attempts=t.delivery.c.attempts + 1,
+        lease_owner=owner,
+        lease_epoch=t.delivery.c.lease_epoch + 1,
+        lease_until=at + lease,
+    )
+    deliveries = tuple(Claimed(r.id, r.did, r.subscriber_id, r.edition_id, r.date_header, r.lease_epoch + 1) for r in wanted)
+    return Claim(attempt, aid, deliveries)
+
+
+class Settled(NamedTuple):
+    """What became of one claimed delivery. ``next_at`` is when a deferred one may be tried again."""
+
+    delivery: Claimed
+    state: S
+    reason: str = ""
+    next_at: datetime | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+def settle(tx: Connection, claimed: Claim, settled: Sequence[Settled], *, outcome: str, code: str = "", ref: str = "") -> int:
+    """T2: write the outcome of an attempt. Returns how many rows had been moved by somebody else meanwhile."""
+    at = now(tx)
+    lost = 0
+    for one in settled:
+        moved = tx.execute(
+            update(t.delivery)
+            .where(
+                t.delivery.c.id == one.delivery.id,
+                t.delivery.c.state == S.INFLIGHT.value,
+                t.delivery.c.lease_epoch == one.delivery.epoch,
+            )
+            .values(
+                state=one.state.value,
+                state_at=at,
+                reason=one.reason,
+                next_at=one.next_at,
+                bytes=one.bytes,
+                sha256=one.sha256,
+                lease_owner=None,
+                lease_until=None,
+            )
+        ).rowcount
+        lost += 1 - moved
+    tx.execute(
+        update(t.attempt)
+        .where(t.attempt.c.id == claimed.attempt)
+        .values(ended_at=at, outcome=outcome, code=code, provider_ref=ref, evidence="reply")
+    )
+    return lost
+
+
+def reap(tx: Connection, issue: int, *, everything: bool) -> int:
+    """Dead leases become uncertain, never ready. ``everything``: nobody else can be at work, so every lease is dead."""
+    at = now(tx)
+    dead = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.INFLIGHT.value)
+    if not everything:
+        dead = and_(dead, t.delivery.c.lease_until < at)
+    return tx.execute(
+        update(t.delivery)
+        .where(dead)
+        .values(
+            state=S.UNCERTAIN.value, state_at=at, reason="the run ended before the outcome was written", lease_owner=None, lease_until=None
+        )
+    ).rowcount
+
+
+def uncertain(tx: Connection, issue: int) -> list[tuple[int, str]]:
+    """Rows and dids of the deliveries whose outcome is not known."""
+    query = select(t.delivery.c.id, t.delivery.c.did).where(t.delivery.c.issue_id == issue, t.delivery.c.state == S.UNCERTAIN.value)
+    return list(tx.execute(query.order_by(t.delivery.c.id)))
+
+
+def resolve(tx: Connection, rows: Sequence[int], state: S, reason: str) -> int:
+    """Move uncertain deliveries on the strength of evidence. Returns how many moved."""
+    return _move(tx, rows, S.UNCERTAIN, state, now(tx), reason=reason)
+
+
+def _expire(tx: Connection, issue: int, at: datetime) -> None:
+    late = exists().where(t.issue.c.id == issue, t.issue.c.send_not_after < at)
+    tx.execute(
+        update(t.delivery)
+        .where(t.delivery.c.issue_id == issue, t.delivery.c.state == S.READY.value, late)
+        .values(state=S.EXPIRED.value, state_at=at, reason="too late to send")
+    )
+
+
+def _move(tx: Connection, rows: Sequence[int], old: S, new: S, at: datetime, **values: Any) -> int:
+    moved = 0
+    for start in range(0, len(rows), 500):
+        chosen = and_(t.delivery.c.id.in_(rows[start : start + 500]), t.delivery.c.state == old.value)
+        moved += tx.execute(update(t.delivery).where(chosen).values(state=new.value, state_at=at, **values)).rowcount
+    return moved
+
+
+# --- what became of it ---------------------------------------------------------------------------------------------------
+
+
+def counts(tx: Connection, issue: int) -> dict[S, int]:
+    """How many deliveries are in each state; every state is there."""
+    query = select(t.delivery.c.state, func.count()).where(t.delivery.c.issue_id == issue).group_by(t.delivery.c.state)
+    found: dict[str, int] = dict(tx.execute(query).all())
+    return {state: found.get(state.value, 0) for state in S}
+
+
+def reasons(tx: Connection, issue: int) -> dict[tuple[str, str], int]:
+    """How many deliveries of each state were not accepted, by reason."""
+    query = (
+        select(t.delivery.c.state, t.delivery.c.reason, func.count())
+        .where(t.delivery.c.issue_id == issue, t.delivery.c.reason != "")
+        .group_by(t.delivery.c.state, t.delivery.c.reason)
+    )
+    return {(state, reason): n for state, reason, n in tx.execute(query)}
+
+
+class Figures(NamedTuple):
+    """Sizes of an issue. ``mean_bytes`` is over whole messages, ``largest_html_bytes`` over editions."""
+
+    editions: int
+    mean_bytes: int
+    largest_html_bytes: int
+
+
+def figures(tx: Connection, issue: int) -> Figures:
+    """How many editions there are and how large things came out."""
+    editions, largest = tx.execute(select(func.count(), func.max(t.edition.c.html_bytes)).where(t.edition.c.issue_id == issue)).one()
+    mean = tx.execute(select(func.avg(t.delivery.c.bytes)).where(t.delivery.c.issue_id == issue)).scalar()
+    return Figures(editions, round(mean or 0), largest or 0)
+
+
+class DeliveryRow(NamedTuple):
+    """One subscriber's delivery of one issue."""
+
+    did: str
+    state: S
+    state_at: datetime
+    reason: str
+    interests: tuple[str, ...]
+    selection: str
+    attempts: int
+
+
+def delivery_of(tx: Connection, issue: int, subscriber: int) -> DeliveryRow | None:
+    """What a subscriber was planned to get of an issue, and what became of it."""
+    row = tx.execute(
+        select(t.delivery, t.edition.c.selection)
+        .outerjoin(t.edition, t.edition.c.id == t.delivery.c.edition_id)
+        .where(t.delivery.c.issue_id == issue, t.delivery.c.subscriber_id == subscriber)
+    ).one_or_none()
+    if row is None:
+        return None
+    interests = tuple(filter(None, row.interests.split(";")))
+    return DeliveryRow(row.did, S(row.state), row.state_at, row.reason, interests, row.selection or "", row.attempts)
+
+
+def selections(tx: Connection, issue: int) -> list[tuple[str, int]]:
+    """Every edition's selection (JSON) with its number of accepted or still open deliveries."""
+    query = (
+        select(t.edition.c.selection, func.count())
+        .join(t.delivery, t.delivery.c.edition_id == t.edition.c.id)
+        .where(t.edition.c.issue_id == issue)
+        .group_by(t.edition.c.id)
+    )
+    return list(tx.execute(query))
+
+
+def edition_selections(tx: Connection, editions: Sequence[int]) -> dict[int, str]:
+    """The selections (JSON) of these editions."""
+    query = select(t.edition.c.id, t.edition.c.selection).where(t.edition.c.id.in_(editions))
+    return dict(tx.execute(query).all())

@@ -1,0 +1,178 @@
+"""Subscribers, their consent, and who must not be written to. Addresses and names go in and out sealed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+
+from digest.addresses import Address
+from digest.model import Status, Subscriber
+from digest.store import schema as t
+from digest.vault import Vault
+
+
+class Person(NamedTuple):
+    """A subscriber and the row they are."""
+
+    row: int
+    subscriber: Subscriber
+
+
+class Reader(NamedTuple):
+    """A subscriber as planning sees one: no address, no name."""
+
+    row: int
+    interests: tuple[str, ...]
+    audience: tuple[str, ...]
+
+
+def find(tx: Connection, vault: Vault, address: Address) -> Person | None:
+    """The subscriber of that address, in whichever spelling it was given."""
+    row = tx.execute(select(t.subscriber).where(t.subscriber.c.address_index == vault.index(address.key))).one_or_none()
+    return Person(row.id, _open(tx, vault, row)) if row else None
+
+
+def is_suppressed(tx: Connection, vault: Vault, address: Address) -> bool:
+    """Whether nobody may be written to at that address, subscriber or not."""
+    return bool(tx.execute(select(exists().where(t.suppression.c.address_index == vault.index(address.key)))).scalar())
+
+
+def suppress(tx: Connection, vault: Vault, address: Address, reason: str, source: str, at: datetime) -> None:
+    """Never write to that address again."""
+    if not is_suppressed(tx, vault, address):
+        tx.execute(insert(t.suppression).values(address_index=vault.index(address.key), reason=reason, source=source, at=at))
+
+
+def add(tx: Connection, vault: Vault, address: Address, subscriber: Subscriber, at: datetime) -> int:
+    """A new subscriber; the id is drawn here. Returns the row."""
+    row: int = tx.execute(
+        insert(t.subscriber)
+        .values(
+            sid=secrets.token_hex(16),
+            address_index=vault.index(address.key),
+            address=vault.seal(subscriber.email, "address"),
+            status_at=at,
+            created_at=at,
+            **_plain(vault, subscriber),
+        )
+        .returning(t.subscriber.c.id)
+    ).scalar_one()
+    _set_follows(tx, row, subscriber.interests)
+    if subscriber.consent_at is not None:
+        record_consent(tx, row, "given", subscriber.consent_at, subscriber.consent_source, at)
+    return row
+
+
+def change(tx: Connection, vault: Vault, row: int, subscriber: Subscriber, at: datetime) -> None:
+    """Write a subscriber's new particulars; the address stays, a change of status is dated."""
+    old = tx.execute(select(t.subscriber.c.status).where(t.subscriber.c.id == row)).scalar_one()
+    values = _plain(vault, subscriber)
+    if old != subscriber.status:
+        values["status_at"] = at
+        record_consent(tx, row, "status", at, f"{old} to {subscriber.status}", at)
+    tx.execute(update(t.subscriber).where(t.subscriber.c.id == row).values(**values))
+    _set_follows(tx, row, subscriber.interests)
+
+
+def _plain(vault: Vault, subscriber: Subscriber) -> dict[str, Any]:
+    return {
+        "name": vault.seal(subscriber.name, "name"),
+        "cadence": subscriber.cadence,
+        "language": subscriber.language,
+        "audience": ";".join(subscriber.audience),
+        "status": subscriber.status.value,
+        "consent_at": subscriber.consent_at,
+        "consent_source": subscriber.consent_source,
+    }
+
+
+def _set_follows(tx: Connection, row: int, interests: Sequence[str]) -> None:
+    tx.execute(delete(t.follows).where(t.follows.c.subscriber_id == row))
+    if interests:
+        tx.execute(
+            insert(t.follows),
+            [{"subscriber_id": row, "interest": interest, "position": place} for place, interest in enumerate(dict.fromkeys(interests))],
+        )
+
+
+def record_consent(tx: Connection, row: int, kind: str, at: datetime, source: str, recorded_at: datetime) -> None:
+    """One line of the consent record; lines are only ever added."""
+    tx.execute(insert(t.consent).values(subscriber_id=row, kind=kind, at=at, source=source, recorded_at=recorded_at))
+
+
+def everyone(tx: Connection, vault: Vault, page: int = 1000) -> Iterator[Person]:
+    """All subscribers in the order they came, a page at a time."""
+    last = 0
+    while rows := tx.execute(select(t.subscriber).where(t.subscriber.c.id > last).order_by(t.subscriber.c.id).limit(page)).all():
+        yield from (Person(row.id, _open(tx, vault, row)) for row in rows)
+        last = rows[-1].id
+
+
+def count_by_status(tx: Connection) -> dict[str, int]:
+    """How many subscribers there are of each status."""
+    return dict(tx.execute(select(t.subscriber.c.status, func.count()).group_by(t.subscriber.c.status)).all())
+
+
+def count_by_interest(tx: Connection) -> dict[str, int]:
+    """How many active subscribers follow each interest."""
+    query = (
+        select(t.follows.c.interest, func.count())
+        .join(t.subscriber, t.subscriber.c.id == t.follows.c.subscriber_id)
+        .where(t.subscriber.c.status == Status.ACTIVE.value)
+        .group_by(t.follows.c.interest)
+    )
+    return dict(tx.execute(query).all())
+
+
+def _open(tx: Connection, vault: Vault, row: Row[Any]) -> Subscriber:
+    interests = tx.execute(select(t.follows.c.interest).where(t.follows.c.subscriber_id == row.id).order_by(t.follows.c.position))
+    return Subscriber.model_validate(
+        {
+            "id": row.sid,
+            "email": vault.open(row.address, "address"),
+            "name": vault.open(row.name, "name"),
+            "interests": tuple(interests.scalars()),
+            "cadence": row.cadence,
+            "language": row.language,
+            "audience": tuple(filter(None, row.audience.split(";"))),
+            "status": row.status,
+            "consent_at": row.consent_at,
+            "consent_source": row.consent_source,
+        }
+    )
+
+
+def writable() -> Any:
+    """SQL: the subscriber may be written to now. The same words gate planning and every claim."""
+    return (t.subscriber.c.status == Status.ACTIVE.value) & ~exists().where(t.suppression.c.address_index == t.subscriber.c.address_index)
+
+
+def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Reader]:
+    """The next readers of a cadence who may be written to, in order of their rows."""
+    rows = tx.execute(
+        select(t.subscriber.c.id, t.subscriber.c.audience)
+        .where(t.subscriber.c.cadence == cadence, t.subscriber.c.id > last, writable())
+        .order_by(t.subscriber.c.id)
+        .limit(page)
+    ).all()
+    if not rows:
+        return []
+    interests: dict[int, list[str]] = {}
+    chosen = (
+        select(t.follows.c.subscriber_id, t.follows.c.interest)
+        .where(t.follows.c.subscriber_id.between(rows[0].id, rows[-1].id))
+        .order_by(t.follows.c.subscriber_id, t.follows.c.position)
+    )
+    for row in tx.execute(chosen):
+        interests.setdefault(row.subscriber_id, []).append(row.interest)
+    return [Reader(row.id, tuple(interests.get(row.id, ())), tuple(filter(None, row.audience.split(";")))) for row in rows]
+
+
+def particulars(tx: Connection, vault: Vault, rows: Sequence[int]) -> Mapping[int, tuple[str, str, str]]:
+    """What a message needs of each reader: id, address, name."""
+    query = select(t.subscriber.c.id, t.subscriber.c.sid, t.subscriber.c.address, t.subscriber.c.name).where(t.subscriber.c.id.in_(rows))
+    return {r.id: (r.sid, vault.open(r.address, "address"), vault.open(r.name, "name")) for r in tx.execute(query)}

@@ -1,0 +1,290 @@
+"""The tables. Their history is in ``migrations/``; a test holds both equal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime in UTC, whatever the database makes of zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
+
+# --- what was gathered ---------------------------------------------------------------------------------------------------
+
+source = Table(
+    "source",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("settings_hash", String, nullable=False),
+    Column("etag", Text, nullable=False, default=""),
+    Column("last_modified", Text, nullable=False, default=""),
+    Column("read_at", Instant),
+    Column("read_well_at", Instant),
+    Column("failures", Integer, nullable=False, default=0),  # in a row
+    Column("error", Text, nullable=False, default=""),
+    Column("warning", Text, nullable=False, default=""),
+    Column("taken", Integer, nullable=False, default=0),
+    Column("salvaged", Integer, nullable=False, default=0),
+)
+
+refusal = Table(
+    "refusal",
+    metadata,
+    Column("source", ForeignKey("source.name"), primary_key=True),
+    Column("ref", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+summary = Table(
+    "summary",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("listed_as", Text, nullable=False, unique=True),
+    Column("source", String, nullable=False),  # whose text it is; others are "also at"
+    Column("published_at", Instant, nullable=False, index=True),
+    Column("seq", Integer, nullable=False, index=True),  # its newest revision
+    Column("notice_at", Instant, index=True),
+)
+
+revision = Table(
+    "revision",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),  # the arrival number
+    Column("summary_id", ForeignKey("summary.id"), nullable=False, index=True),
+    Column("hash", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("notice_at", Instant),
+    Column("at", Instant, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+identifier = Table(
+    "identifier",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("summary_id", ForeignKey("summary.id"), nullable=False, index=True),
+)
+
+also_at = Table(
+    "also_at",
+    metadata,
+    Column("summary_id", ForeignKey("summary.id"), primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# --- people --------------------------------------------------------------------------------------------------------------
+
+subscriber = Table(
+    "subscriber",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sid", String(32), nullable=False, unique=True),
+    Column("address_index", LargeBinary, nullable=False, unique=True),
+    Column("address", LargeBinary, nullable=False),  # sealed
+    Column("name", LargeBinary, nullable=False),  # sealed
+    Column("cadence", String, nullable=False),
+    Column("language", String, nullable=False, default=""),
+    Column("audience", String, nullable=False, default=""),  # separated by ;
+    Column("status", String, nullable=False),
+    Column("status_at", Instant, nullable=False),
+    Column("consent_at", Instant),
+    Column("consent_source", Text, nullable=False, default=""),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_subscriber_cadence_status_id", "cadence", "status", "id"),
+)
+
+follows = Table(
+    "follows",
+    metadata,
+    Column("subscriber_id", ForeignKey("subscriber.id"), primary_key=True),
+    Column("interest", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Index("ix_follows_interest", "interest"),
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subscriber_id", ForeignKey("subscriber.id"), nullable=False, index=True),
+    Column("kind", String, nullable=False),  # given | withdrawn | status
+    Column("at", Instant, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("address_index", LargeBinary, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# --- issues and the ledger (RELIABILITY section 1) -----------------------------------------------------------------------
+
+issue = Table(
+    "issue",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("cadence", String, nullable=False),
+    Column("local_date", Date, nullable=False),
+    Column("opens_after", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("state", String, nullable=False),
+    Column("drafted_at", Instant, nullable=False),
+    Column("known_seq", Integer, nullable=False),  # the highest arrival number when it was drafted
+    Column("content_hash", String, nullable=False),
+    Column("frozen", Text, nullable=False),  # interests and selection rules as they were, JSON
+    Column("approved_hash", String),
+    Column("approved_at", Instant),
+    Column("uncertain", String, nullable=False, default="hold"),
+    Column("send_not_after", Instant),
+    Column("planned", Integer),
+    Column("planned_at", Instant),
+    Column("finished_at", Instant),
+    UniqueConstraint("cadence", "local_date"),
+)
+
+content = Table(
+    "content",
+    metadata,
+    Column("issue_id", ForeignKey("issue.id"), primary_key=True),
+    Column("compiled", LargeBinary, nullable=False),
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("issue_id", ForeignKey("issue.id"), primary_key=True),
+    Column("summary_id", ForeignKey("summary.id"), primary_key=True),
+    Column("cadence", String, nullable=False),
+    Column("seq", ForeignKey("revision.seq"), nullable=False),
+    UniqueConstraint("cadence", "summary_id"),
+)
+
+participant = Table(
+    "participant",
+    metadata,
+    Column("issue_id", ForeignKey("issue.id"), primary_key=True),
+    Column("source", String, primary_key=True),
+)
+
+edition = Table(
+    "edition",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("issue_id", ForeignKey("issue.id"), nullable=False),
+    Column("hash", String, nullable=False),
+    Column("selection", Text, nullable=False),  # JSON
+    Column("html_bytes", Integer, nullable=False, default=0),
+    Column("problem", Text, nullable=False, default=""),
+    UniqueConstraint("issue_id", "hash"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("issue_id", ForeignKey("issue.id"), nullable=False),
+    Column("subscriber_id", ForeignKey("subscriber.id"), nullable=False),
+    Column("edition_id", ForeignKey("edition.id")),
+    Column("did", String(32), nullable=False, unique=True),
+    Column("state", String, nullable=False),
+    Column("state_at", Instant, nullable=False),
+    Column("reason", String, nullable=False, default=""),
+    Column("interests", Text, nullable=False, default=""),  # as followed when planned, separated by ;
+    Column("attempt_id", Integer),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", Instant),
+    Column("date_header", String, nullable=False),
+    Column("bytes", Integer),
+    Column("sha256", String),
+    Column("lease_owner", String),
+    Column("lease_epoch", Integer, nullable=False, default=0),
+    Column("lease_until", Instant),
+    UniqueConstraint("issue_id", "subscriber_id"),
+    Index("ix_delivery_issue_id_state_id", "issue_id", "state", "id"),
+)
+
+delivery_item = Table(
+    "delivery_item",
+    metadata,
+    Column("subscriber_id", ForeignKey("subscriber.id"), primary_key=True),
+    Column("summary_id", ForeignKey("summary.id"), primary_key=True),
+    Column("delivery_id", ForeignKey("delivery.id"), nullable=False, index=True),
+)
+
+delivery_notice = Table(
+    "delivery_notice",
+    metadata,
+    Column("subscriber_id", ForeignKey("subscriber.id"), primary_key=True),
+    Column("summary_id", ForeignKey("summary.id"), primary_key=True),
+    Column("notice_at", Instant, primary_key=True),
+    Column("delivery_id", ForeignKey("delivery.id"), nullable=False, index=True),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("aid", String(32), nullable=False, unique=True),
+    Column("issue_id", ForeignKey("issue.id"), nullable=False, index=True),
+    Column("provider", String, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("outcome", String, nullable=False, default=""),
+    Column("code", String, nullable=False, default=""),
+    Column("provider_ref", Text, nullable=False, default=""),
+    Column("evidence", Text, nullable=False, default=""),
+)

@@ -1,0 +1,322 @@
+"""The store keeps its promises on a real SQLite file."""
+
+import sqlite3
+import threading
+from datetime import date, timedelta
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from digest.addresses import parse
+from digest.errors import BusyError, StoreError
+from digest.model import DeliveryState as S
+from digest.model import IssueState, Notice, Slot, Status, Subscriber
+from digest.store import catalogue, ledger, now, open_store, people
+from digest.store.database import HEAD, version
+from digest.store.schema import metadata
+from tests.support.make import REPOSITORY, at, make_summary
+
+URL = "sqlite:///var/digest.db"
+SLOT = Slot(cadence="monthly", local_date=date(2026, 5, 1), opens_after=at("2026-04-01T08:00"), due_at=at("2026-05-01T08:00"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_store(tmp_path, URL, None)
+    yield opened
+    opened.close()
+
+
+# --- the database --------------------------------------------------------------------------------------------------------
+
+
+def test_every_connection_keeps_what_it_commits(store):
+    with store.read() as tx:
+        assert tx.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert tx.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_the_migrations_lead_to_the_tables_that_the_program_uses(store):
+    script = Config()
+    script.set_main_option("script_location", str(REPOSITORY / "digest/store/migrations"))
+    assert ScriptDirectory.from_config(script).get_current_head() == HEAD
+    with store.read() as tx:
+        assert version(tx) == HEAD
+        assert compare_metadata(MigrationContext.configure(tx), metadata) == []
+
+
+def test_a_newer_schema_is_refused_and_left_alone(store, tmp_path):
+    with store.write() as tx:
+        tx.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match="newer digest"):
+        open_store(tmp_path, URL, None)
+    with store.read() as tx:
+        assert version(tx) == "9999"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"), [("postgresql://localhost/x", "not built yet"), ("sqlite:///:memory:", "needs a file"), ("sqlite://", "needs a file")]
+)
+def test_a_store_that_cannot_be_is_refused(tmp_path, url, told):
+    with pytest.raises(StoreError, match=told):
+        open_store(tmp_path, url, None)
+
+
+def test_a_file_that_is_no_database_is_told_so(tmp_path):
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "digest.db").write_bytes(b"this is not a database, it is a letter" * 100)
+    with pytest.raises(StoreError, match="no database"):
+        open_store(tmp_path, URL, None)
+
+
+def test_a_transaction_that_raises_leaves_nothing(store):
+    with pytest.raises(ZeroDivisionError), store.write() as tx:
+        catalogue.take(tx, make_summary(), now(tx))
+        raise ZeroDivisionError
+    with store.read() as tx:
+        assert catalogue.count(tx) == 0
+
+
+def test_two_writers_wait_for_each_other(store):
+    def write(n):
+        for k in range(20):
+            with store.write() as tx:
+                catalogue.count(tx)
+                catalogue.take(tx, make_summary(f"{n}-{k}"), now(tx))
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.read() as tx:
+        assert catalogue.count(tx) == 80
+
+
+def test_the_second_run_is_told_that_one_is_at_work(store, tmp_path):
+    other = open_store(tmp_path, URL, None)
+    with store.alone(), pytest.raises(BusyError, match="another run"), other.alone():
+        pass
+    with other.alone():
+        pass
+    other.close()
+
+
+# --- the catalogue -------------------------------------------------------------------------------------------------------
+
+
+def take(store, *summaries):
+    with store.write() as tx:
+        return [catalogue.take(tx, summary, now(tx))[0] for summary in summaries]
+
+
+def test_a_summary_is_kept_once_by_its_strongest_identifier(store):
+    feed = make_summary("1", source="feed", url="https://a.example.org/x?utm_source=mail", doi="10.1/AbC")
+    assert take(store, feed) == ["new"]
+    assert take(store, make_summary("x", doi="https://doi.org/10.1/abc")) == ["also"]
+    assert take(store, make_summary("x", doi="10.1/abc")) == ["same"]
+    assert take(store, make_summary("2", source="page", url="http://A.example.org/x/")) == ["also"]
+    with store.read() as tx:
+        [stored] = catalogue.load(tx)
+        assert [source for source, _ in catalogue.also_at(tx, stored.row)] == ["ours", "page"]
+
+
+def test_two_papers_that_share_a_link_are_two(store):
+    assert take(
+        store,
+        make_summary("1", url="https://a.example.org/list", doi="10.1/a"),
+        make_summary("2", url="https://a.example.org/list", doi="10.1/b"),
+    ) == ["new", "new"]
+
+
+def test_a_changed_summary_is_a_new_revision_of_the_same_one(store):
+    assert take(store, make_summary("1"), make_summary("1"), make_summary("1", title="Better")) == ["new", "same", "changed"]
+    with store.read() as tx:
+        [now_it_is] = catalogue.load(tx)
+        assert now_it_is.summary.title == "Better"
+        first = catalogue.load(tx, [now_it_is.seq - 1])
+        assert first[0].summary.title == "Piece 1"
+
+
+def test_a_summary_keeps_the_id_it_arrived_with(store):
+    take(store, make_summary("1"))
+    take(store, make_summary("1", doi="10.1/later"))
+    with store.read() as tx:
+        [stored] = catalogue.load(tx)
+    assert stored.summary.id == make_summary("1").id
+    assert "doi:10.1/later" in stored.summary.identifiers
+
+
+# --- people --------------------------------------------------------------------------------------------------------------
+
+
+def add(store, email="ana@example.org", **values):
+    address = parse(email)
+    person = Subscriber(**{"id": "", "email": address.spelling, "name": "Ana Canary", "interests": ("gut",), **values})
+    with store.write() as tx:
+        return people.add(tx, store.vault, address, person, now(tx))
+
+
+def test_a_stolen_database_tells_nobodys_name(store, tmp_path):
+    add(store)
+    with store.write() as tx:
+        people.suppress(tx, store.vault, parse("left@example.org"), "complaint", "test", now(tx))
+    store.close()
+    for file in (tmp_path / "var").glob("digest.db*"):
+        raw = file.read_bytes()
+        assert not any(word in raw for word in (b"ana@", b"Canary", b"left@"))
+
+
+def test_a_subscriber_comes_back_as_they_went_in(store):
+    add(store, interests=("vision", "gut", "vision"), audience=("patients",), consent_at=at("2026-01-01"), consent_source="form")
+    with store.read() as tx:
+        found = people.find(tx, store.vault, parse("ANA@EXAMPLE.ORG"))
+        assert found is not None
+        assert (found.subscriber.email, found.subscriber.name, found.subscriber.interests) == (
+            "ana@example.org",
+            "Ana Canary",
+            ("vision", "gut"),
+        )
+
+
+def test_only_who_may_be_written_to_is_read_for(store):
+    rows = [add(store, f"{status}@example.org", status=status) for status in Status]
+    barred = add(store, "barred@example.org")
+    other = add(store, "weekly@example.org", cadence="weekly")
+    with store.write() as tx:
+        people.suppress(tx, store.vault, parse("barred@example.org"), "complaint", "test", now(tx))
+    with store.read() as tx:
+        found = [reader.row for reader in people.readers_after(tx, "monthly", 0, 100)]
+    assert found == [rows[0]] and barred not in found and other not in found
+
+
+# --- the ledger ----------------------------------------------------------------------------------------------------------
+
+
+def planned(store, count=5, notice=None):
+    """An issue in dispatch with ``count`` ready deliveries. Returns its row and the subscribers' rows."""
+    readers = [add(store, f"r{n}@example.org") for n in range(count)]
+    with store.write() as tx:
+        _, piece = catalogue.take(tx, make_summary("1", notice=notice), now(tx))
+        issue = ledger.put_issue(
+            tx, SLOT, known_seq=1, content_hash="h", frozen={"interests": [], "selection": {}, "notices": []}, uncertain="hold"
+        )
+        ledger.put_members(tx, issue, "monthly", [(piece, catalogue.highest_seq(tx))], ["ours"])
+        edition = ledger.put_edition(tx, issue, "e", "{}", 1000)
+        plans = [ledger.Plan(reader, ("gut",), edition, S.PLANNED, "", (piece,), ()) for reader in readers]
+        ledger.put_plans(tx, issue, plans, "Fri, 01 May 2026 08:00:00 +0000")
+        ledger.open_for_dispatch(tx, issue)
+    return issue, readers
+
+
+def claim(store, issue, k=10, minutes=5):
+    with store.write() as tx:
+        return ledger.claim(tx, issue, k, owner="test", lease=timedelta(minutes=minutes), provider="outbox")
+
+
+def settle(store, claimed, state, **values):
+    with store.write() as tx:
+        return ledger.settle(tx, claimed, [ledger.Settled(one, state, **values) for one in claimed.deliveries], outcome="answered")
+
+
+def counts(store, issue):
+    with store.read() as tx:
+        return {state.value: n for state, n in ledger.counts(tx, issue).items() if n}
+
+
+def test_a_delivery_is_claimed_once(store):
+    issue, _ = planned(store)
+    first, second = claim(store, issue, 3), claim(store, issue, 3)
+    assert len(first.deliveries) == 3 and len(second.deliveries) == 2
+    assert not {one.did for one in first.deliveries} & {one.did for one in second.deliveries}
+    assert claim(store, issue) is None
+    assert counts(store, issue) == {"inflight": 5}
+
+
+def test_who_left_before_the_claim_is_skipped(store):
+    issue, readers = planned(store)
+    with store.write() as tx:
+        found = people.find(tx, store.vault, parse("r0@example.org"))
+        people.change(tx, store.vault, readers[0], found.subscriber.model_copy(update={"status": Status.UNSUBSCRIBED}), now(tx))
+        people.suppress(tx, store.vault, parse("r1@example.org"), "complaint", "test", now(tx))
+    claimed = claim(store, issue, 1)
+    assert len(claimed.deliveries) == 1
+    assert counts(store, issue) == {"inflight": 1, "ready": 2, "skipped": 2}
+    with store.read() as tx:
+        assert set(ledger.reasons(tx, issue)) == {("skipped", "unsubscribed"), ("skipped", "suppressed")}
+
+
+def test_a_dead_lease_is_uncertain_never_ready(store):
+    issue, _ = planned(store)
+    claim(store, issue, 2, minutes=-1)
+    claim(store, issue, 1)
+    with store.write() as tx:
+        assert ledger.reap(tx, issue, everything=False) == 2
+    assert counts(store, issue) == {"ready": 2, "inflight": 1, "uncertain": 2}
+
+
+def test_an_outcome_that_comes_after_the_lease_moves_nothing(store):
+    issue, _ = planned(store, 1)
+    claimed = claim(store, issue)
+    with store.write() as tx:
+        ledger.reap(tx, issue, everything=True)
+        ledger.resolve(tx, [row for row, _ in ledger.uncertain(tx, issue)], S.READY, "")
+    again = claim(store, issue)
+    assert settle(store, claimed, S.FAILED) == 1
+    assert counts(store, issue) == {"inflight": 1}
+    assert settle(store, again, S.ACCEPTED) == 0
+
+
+def test_a_deferred_delivery_waits_for_its_time(store):
+    issue, _ = planned(store, 1)
+    with store.read() as tx:
+        later = now(tx) + timedelta(hours=1)
+    settle(store, claim(store, issue), S.READY, next_at=later)
+    assert claim(store, issue) is None
+    assert counts(store, issue) == {"ready": 1}
+
+
+def test_what_is_too_late_expires(store):
+    issue, _ = planned(store, 2)
+    with store.write() as tx:
+        ledger.move_issue(tx, issue, IssueState.SENDING, send_not_after=now(tx) - timedelta(hours=1))
+    assert claim(store, issue) is None
+    assert counts(store, issue) == {"expired": 2}
+
+
+def test_an_issue_and_a_delivery_exist_once(store):
+    issue, readers = planned(store, 1)
+    with pytest.raises(StoreError, match="UNIQUE"), store.write() as tx:
+        ledger.put_plans(tx, issue, [ledger.Plan(readers[0], (), None, S.SKIPPED, "", (), ())], "x")
+    with pytest.raises(sqlite3.IntegrityError):
+        raw = sqlite3.connect(store.engine.url.database)
+        try:
+            raw.execute(
+                "INSERT INTO issue SELECT id + 1, name || 'x', cadence, local_date, opens_after, due_at, state, drafted_at, known_seq,"
+                " content_hash, frozen, approved_hash, approved_at, uncertain, send_not_after, planned, planned_at, finished_at FROM issue"
+            )
+        finally:
+            raw.close()
+
+
+def test_a_correction_is_owed_to_exactly_those_who_were_sent_it(store):
+    issue, readers = planned(store, 3)
+    settle(store, claim(store, issue, 2), S.ACCEPTED)  # the third never left
+    later = at("2026-06-01T08:00")
+    with store.write() as tx:
+        assert ledger.owed_notices(tx, later, 0, 99) == {}
+        catalogue.take(tx, make_summary("1", notice=Notice(kind="correction", at=at("2026-05-20"), text="It was seven.")), now(tx))
+        owed = ledger.owed_notices(tx, later, 0, 99)
+        assert sorted(owed) == readers[:2]
+        assert ledger.owed_notices(tx, at("2026-05-10"), 0, 99) == {}
+        assert len(ledger.owed_summaries(tx, later)) == 1
+
+
+def test_no_correction_is_owed_for_what_was_sent_corrected(store):
+    issue, _ = planned(store, 1, notice=Notice(kind="correction", at=at("2026-04-20"), text="It was seven."))
+    settle(store, claim(store, issue), S.ACCEPTED)
+    with store.read() as tx:
+        assert ledger.owed_notices(tx, at("2026-06-01"), 0, 99) == {}
