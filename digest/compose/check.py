@@ -1,0 +1,27 @@
+"""What is wrong with a workspace's templates, every mistake with its file and line (``digest check``)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from digest.compose import sample
+from digest.compose.compiled import compile_issue
+from digest.errors import RenderError
+from digest.problems import Problem
+
+
+def check_templates(templates: Path) -> list[Problem]:
+    """Compile a small issue with one of everything; an empty list says that real ones will compile too."""
+    try:
+        compile_issue(templates, sample.LOOK, sample.SLOT, sample.summaries(), sample.INTERESTS)
+    except RenderError as error:
+        return [_problem(line) for line in str(error).split("\n")]
+    return []
+
+
+def _problem(line: str) -> Problem:
+    found = re.match(r"(templates(?:/[^:]+)?)(?::(\d+))?: (.*)", line)
+    if found is None:
+        return Problem(file="templates", text=line)
+    return Problem(file=found.group(1), line=int(found.group(2) or 0), text=found.group(3))

@@ -1,0 +1,85 @@
+"""An issue as composed for one selection; everyone with the same selection shares it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+from digest.compose import phrases
+from digest.compose.compiled import CompiledIssue
+from digest.compose.parts import Body
+from digest.compose.phrases import Phrases
+from digest.compose.trial import joined
+from digest.compose.view import Lines
+from digest.errors import RenderError
+from digest.model import Selection
+
+
+@dataclass(frozen=True)
+class Edition:
+    """Subject, preheader, and both bodies with slots for what is the reader's own.
+
+    ``html_bytes`` is the most that the decoded HTML of any reader takes.
+    """
+
+    subject: str
+    preheader: str
+    html: Body
+    text: Body
+    html_bytes: int
+    teasers: int
+    newsletter: str
+    greetings: Phrases
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of all that its readers have in common."""
+        hashed = hashlib.sha256()
+        for field in (self.newsletter, self.subject, *self.html.texts, *self.html.slots, *self.text.texts, *self.text.slots):
+            hashed.update(field.encode())
+            hashed.update(b"\0")
+        return hashed.hexdigest()
+
+
+def lines_of(compiled: CompiledIssue, selection: Selection) -> Lines:
+    """The lines of an edition that its selection decides: preheader, counts, "You follow …", what did not fit."""
+    return phrases.lines(compiled.phrases, compiled.known, selection)
+
+
+def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:
+    """Join the prepared parts of what was selected; no template runs.
+
+    Raises:
+        RenderError: the selection is empty or names what the issue was not compiled with.
+    """
+    _require_known(compiled, selection)
+    lines = lines_of(compiled, selection)
+    html, text = (
+        joined(document, selection, lines, compiled.numbers, compiled.section_numbers, html=is_html)
+        for document, is_html in ((compiled.html, True), (compiled.text, False))
+    )
+    bounds = compiled.slot_bytes
+    return Edition(
+        subject=phrases.subject(compiled.phrases, compiled.known, selection),
+        preheader=lines.preheader,
+        html=html,
+        text=text,
+        html_bytes=html.size + sum(bounds[slot] for slot in html.slots),
+        teasers=len(selection.teasers),
+        newsletter=compiled.look.name,
+        greetings=Phrases({name: compiled.phrases.words[name] for name in ("greeting", "greeting_plain")}),
+    )
+
+
+def _require_known(compiled: CompiledIssue, selection: Selection) -> None:
+    if selection.empty:
+        raise RenderError(f"{compiled.name}: an empty selection has no edition")
+    summaries = (*selection.teasers, *selection.notices)
+    unknown = [id for id in summaries if id not in compiled.numbers]
+    unknown += [section.interest for section in selection.sections if section.interest not in compiled.section_numbers]
+    also = [id for section in selection.sections for placed in section.teasers for id in placed.also_in]
+    unknown += [id for id in also if id not in compiled.section_numbers]
+    unknown += [id for id in selection.notices if id in compiled.numbers and id not in compiled.notice_bytes]
+    if unknown:
+        raise RenderError(f"{compiled.name}: was composed without {unknown[0]}; draft it again")

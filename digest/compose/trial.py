@@ -1,0 +1,126 @@
+"""Two small emails rendered whole beside every compiled issue: the proof that this look can be put together from parts.
+
+A heading that shows "first" differently, a line around all notices, a slot inside an attribute: each would make the
+joined email differ from the rendered one, for some reader, some day. So every compilation joins two selections full of
+awkward values and compares them, byte for byte, with what the whole chain makes of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from digest.compose import view
+from digest.compose.markers import without_marks
+from digest.compose.parts import Body, Document, Part, escape, join
+from digest.compose.teaser import wrap
+from digest.compose.view import Catalogue, Lines, View
+from digest.errors import RenderError
+from digest.model import Placed, SelectedSection, Selection
+
+_AWKWARD = "A \"line\" & <b>'more'</b> @@WEB@@ {{ x }} --> \\ \u00a0 👩\u200d🔬 سؤال"
+_READER = {
+    "greeting": f"Hello {_AWKWARD},",
+    "unsubscribe_url": "https://example.org/u/x?a=1&b=2",
+    "preferences_url": "https://example.org/p/x?a=1&b=2",
+    "web_url": "https://example.org/w/x?a=1&b=2",
+}
+SLOT_OF = {"greeting": "GREETING", "unsubscribe_url": "UNSUBSCRIBE", "preferences_url": "PREFERENCES", "web_url": "WEB"}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A selection with lines that no real one would have."""
+
+    selection: Selection
+    lines: Lines
+
+    def data(self, catalogue: Catalogue, *, html: bool) -> View:
+        """What the templates are given for it."""
+        return view.selection_data(catalogue, self.selection, self.lines, _READER, html=html)
+
+
+def trials(catalogue: Catalogue) -> tuple[Trial, ...]:
+    """One with several of everything, in an order unlike the compiled one, and one with as little as there can be."""
+    ids = [summary.id for summary in catalogue.summaries]
+    interests = [interest.id for interest in catalogue.interests][:3][::-1]
+    placed = ids[:6][::-1]
+    sections = []
+    for n, interest in enumerate(interests):
+        teasers = placed[n::3]
+        if teasers:
+            sections.append(SelectedSection(interest=interest, teasers=tuple(Placed(summary=id) for id in teasers)))
+    notices = [summary.id for summary in catalogue.summaries if summary.notice][:2][::-1]
+    full = Selection(
+        sections=tuple(sections), left_out=tuple(ids[:2]), notices=tuple(notices), highlights=tuple(ids[-2:] if not sections else ids[6:8])
+    )
+    small = Selection(sections=tuple(sections[:1]))
+    return tuple(Trial(selection, _lines(selection)) for selection in (full, small))
+
+
+def _lines(selection: Selection) -> Lines:
+    why = {id: f"{_AWKWARD} {n}" for n, id in enumerate(selection.teasers)}
+    return Lines(_AWKWARD, _AWKWARD, _AWKWARD if selection.left_out else "", why)
+
+
+def joined(
+    document: Document,
+    selection: Selection,
+    lines: Lines,
+    numbers: Mapping[str, int],
+    section_numbers: Mapping[str, int],
+    *,
+    html: bool,
+) -> Body:
+    """A selection put together from prepared parts, slots of the reader left open."""
+
+    def line(text: str) -> str:
+        return escape(text) if html else wrap(text)
+
+    def teaser(id: str) -> tuple[Part, Mapping[str, str]]:
+        return document.parts[f"teaser:{numbers[id]}"], {"WHY": line(lines.why[id])}
+
+    sequence: list[tuple[Part, Mapping[str, str]]] = []
+    edition = {"PREHEADER": line(lines.preheader), "INTRO": line(lines.intro)}
+    for item in document.frame:
+        if isinstance(item, Part):
+            sequence.append((item, edition))
+        elif item == "notices":
+            sequence += [(document.parts[f"notice:{numbers[id]}"], {}) for id in selection.notices]
+        elif item == "sections":
+            for section in selection.sections:
+                sequence.append((document.parts[f"section:{section_numbers[section.interest]}"], {}))
+                sequence += [teaser(placed.summary) for placed in section.teasers]
+        elif item == "highlights" and selection.highlights:
+            sequence.append((document.parts["highlights:0"], {}))
+            sequence += [teaser(id) for id in selection.highlights]
+        elif item == "overflow" and selection.left_out:
+            sequence.append((document.parts["overflow:0"], {"OVERFLOW": line(lines.overflow)}))
+    return join(sequence)
+
+
+def require_independence(html: Document, text: Document, tried: Sequence[Trial], catalogue: Catalogue, rendered: Sequence[str]) -> None:
+    """Compare each trial, joined, with ``rendered`` (HTML and text of each trial in turn).
+
+    Raises:
+        RenderError: they differ; names the template and shows the place.
+    """
+    numbers = {summary.id: n for n, summary in enumerate(catalogue.summaries)}
+    section_numbers = {interest.id: n for n, interest in enumerate(catalogue.interests)}
+    whole = iter(rendered)
+    for trial in tried:
+        for name, document, is_html in ((view.HTML, html, True), (view.TEXT, text, False)):
+            body = joined(document, trial.selection, trial.lines, numbers, section_numbers, html=is_html)
+            values = {SLOT_OF[key]: escape(value) if is_html else value for key, value in _READER.items()}
+            have, want = body.fill(values), without_marks(next(whole), html=is_html)
+            if have != want:
+                raise RenderError(f"templates/{name}: {_difference(have, want)}")
+
+
+def _difference(have: str, want: str) -> str:
+    at = next((n for n, (a, b) in enumerate(zip(have, want, strict=False)) if a != b), min(len(have), len(want)))
+    place = " ".join(want[max(at - 60, 0) : at + 20].split())
+    return (
+        "its parts depend on what stands beside them (loop.first, a condition around a part, text in a loop, or a value of "
+        f"the reader in an attribute other than href), near: {place}"
+    )

@@ -1,0 +1,114 @@
+"""What is joined from parts equals, byte for byte, what the whole chain makes of the same selection."""
+
+from __future__ import annotations
+
+import pickle
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digest.compose import CompiledIssue, compile_issue, html_of, make_edition, text_of, view
+from digest.compose.compiled import compile_sources
+from digest.compose.edition import lines_of
+from digest.compose.markers import without_marks
+from digest.compose.render import limits_for, read_templates, render
+from digest.errors import RenderError
+from digest.model import Placed, SelectedSection, Selection
+from tests.support.compose import INTERESTS, LOOK, NAMES, SLOT, TEMPLATES, ids, random_selection, reader, summaries
+
+
+def whole(compiled: CompiledIssue, selections: list[Selection], names: list[str]) -> list[str]:
+    """HTML and text of each selection in turn, rendered as if no part had been prepared."""
+    catalogue = view.Catalogue.of(LOOK, SLOT, summaries(), INTERESTS)
+    documents = []
+    for selection, name in zip(selections, names, strict=True):
+        person = reader(name)
+        values = {
+            "greeting": compiled.phrases.greeting(name),
+            "unsubscribe_url": person.unsubscribe_url,
+            "preferences_url": person.preferences_url,
+            "web_url": person.web_url,
+        }
+        lines = lines_of(compiled, selection)
+        documents += [(view.HTML, view.selection_data(catalogue, selection, lines, values, html=True))]
+        documents += [(view.TEXT, view.selection_data(catalogue, selection, lines, values, html=False))]
+    rendered = render(read_templates(TEMPLATES), view.common(LOOK, SLOT), documents, [], limits_for(12 * len(selections)))
+    assert not rendered.problems
+    return [without_marks(text, html=n % 2 == 0) for n, text in enumerate(rendered.documents)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_joined_editions_equal_the_whole_chain(compiled, seed):
+    source = random.Random(seed)
+    selections = [random_selection(source) for _ in range(25)]
+    names = [source.choice(NAMES) for _ in selections]
+    expected = whole(compiled, selections, names)
+    for n, (selection, name) in enumerate(zip(selections, names, strict=True)):
+        edition = make_edition(compiled, selection)
+        assert html_of(edition, reader(name)) == expected[2 * n]
+        assert text_of(edition, reader(name)) == expected[2 * n + 1]
+
+
+ODD = st.text(st.one_of(st.characters(), st.sampled_from("@<>&\"'{}%#\\-!=? \u00a0\u00ad\u200d🧑é")), min_size=1, max_size=80)
+
+
+@settings(max_examples=8)
+@given(st.lists(ODD.filter(lambda text: text.strip()), min_size=4, max_size=4))
+def test_any_text_at_all_keeps_them_equal(texts):
+    title, takeaway, limits, journal = texts
+    pieces = [
+        summary.model_copy(update={"title": title, "takeaway": takeaway, "limits": limits, "journal": journal})
+        for summary in summaries()[:3]
+    ]
+    compile_issue(TEMPLATES, LOOK, SLOT, pieces, INTERESTS)  # raises if its own trials differ
+
+
+def test_order_of_the_input_changes_nothing(compiled):
+    again = compile_issue(TEMPLATES, LOOK, SLOT, summaries()[::-1], INTERESTS[::-1])
+    assert again.to_json() == compiled.to_json()
+    assert again.content_hash == compiled.content_hash
+
+
+def test_stored_and_pickled_issues_make_the_same_editions(compiled):
+    selection = random_selection(random.Random(7))
+    edition = make_edition(compiled, selection)
+    for copy in (CompiledIssue.from_json(compiled.to_json()), pickle.loads(pickle.dumps(compiled))):
+        assert copy.content_hash == compiled.content_hash
+        assert make_edition(copy, selection) == edition
+
+
+def test_any_change_of_words_changes_the_hash(compiled):
+    sources = read_templates(TEMPLATES)
+    sources["phrases.txt.j2"] = sources["phrases.txt.j2"].replace("Hello", "Dear")
+    assert compile_sources(sources, LOOK, SLOT, summaries(), INTERESTS).content_hash != compiled.content_hash
+
+
+def test_sizes_are_upper_bounds(compiled):
+    source = random.Random(3)
+    for _ in range(150):
+        selection = random_selection(source)
+        edition = make_edition(compiled, selection)
+        html = html_of(edition, reader(source.choice(NAMES)))
+        real = len(html.encode()) + html.count("\n")
+        budget = compiled.frame_bytes
+        budget += sum(compiled.section_bytes[section.interest] for section in selection.sections)
+        budget += sum(compiled.teaser_bytes[id] + compiled.teaser_extra_bytes for id in selection.teasers)
+        budget += sum(compiled.notice_bytes[id] for id in selection.notices)
+        assert real <= edition.html_bytes <= budget
+
+
+def test_an_edition_of_nothing_or_of_what_was_not_compiled_is_refused(compiled):
+    unknown = Selection(sections=(SelectedSection(interest="gut", teasers=(Placed(summary="doi:10.9/none"),)),))
+    elsewhere = Selection(sections=(SelectedSection(interest="nowhere", teasers=(Placed(summary=ids()[0]),)),))
+    no_notice = Selection(notices=(ids()[0],))
+    for selection in (Selection(), unknown, elsewhere, no_notice):
+        with pytest.raises(RenderError):
+            make_edition(compiled, selection)
+
+
+def test_a_stored_issue_of_another_version_or_cut_short_is_refused(compiled):
+    for text in (compiled.to_json().replace('"version":1', '"version":99'), compiled.to_json()[:-100], "{}", "[]"):
+        with pytest.raises(RenderError):
+            CompiledIssue.from_json(text)

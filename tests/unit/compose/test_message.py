@@ -1,0 +1,103 @@
+"""One message: the same bytes each time, exactly the headers meant, bodies that decode to what was joined."""
+
+from dataclasses import replace
+from email import message_from_bytes, policy
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from digest.compose import message
+from digest.compose.clean import clean_header
+from digest.compose.edition import Edition
+from digest.compose.message import Envelope, Reader, html_of, make_message, text_of
+from digest.compose.parts import Part, join
+from digest.compose.phrases import Phrases
+from digest.errors import DeliveryRejected, RenderError
+
+GREETINGS = Phrases({"greeting": (Part(("Hello ", "NAME", ",")),), "greeting_plain": (Part(("Hello,",)),)})
+TEXT = Part(("Letter\n\n", "GREETING", "\nnews é\n", "UNSUBSCRIBE", "\n", "PREFERENCES", "\n", "WEB", "\n"))
+HTML = Part(("<p>", "GREETING", '</p><a href="', "UNSUBSCRIBE", '">x</a>', "PREFERENCES", " ", "WEB", "</html>"))
+EDITION = Edition("Letter, May: news…", "News.", join([(HTML, {})]), join([(TEXT, {})]), 1000, 1, "Letter", GREETINGS)
+READER = Reader(
+    "ana@example.org",
+    "Ana",
+    "https://x.example/u/1?a=1&b=2",
+    "https://x.example/p/1",
+    "https://x.example/w/1",
+    "mailto:u@x.example?subject=1",
+)
+ENVELOPE = Envelope(
+    "<1@x.example>", "Fri, 01 May 2026 09:00:00 +0100", "Letter <l@x.example>", "e@x.example", "monthly.x.example", "a:b:c:letter"
+)
+
+
+def bodies(raw: bytes) -> list[str]:
+    parsed = message_from_bytes(raw, policy=policy.compat32)
+    return [part.get_payload(decode=True).decode() for part in parsed.get_payload()]
+
+
+def test_both_parts_decode_to_what_was_joined():
+    raw = make_message(EDITION, READER, ENVELOPE)
+    assert bodies(raw) == [text_of(EDITION, READER).replace("\n", "\r\n"), html_of(EDITION, READER)]
+    assert "b=2" in text_of(EDITION, READER) and "&amp;b=2" in html_of(EDITION, READER)
+
+
+def test_the_same_arguments_give_the_same_bytes():
+    assert make_message(EDITION, READER, ENVELOPE) == make_message(EDITION, READER, ENVELOPE)
+
+
+def test_no_name_no_comma_after_a_blank():
+    assert "Hello,\n" in text_of(EDITION, replace(READER, name=" \u202e\n"))
+
+
+@given(st.text(st.one_of(st.characters(), st.sampled_from('=?\r\n\x85\u2028<>"@\\,;🧑\u200d')), max_size=120))
+@example("=?utf-8?q?a=0AReply-To=3A_evil=40x.test?=")
+@example('A <b> & "c" @@WEB@@ {{ x }} --> سؤال')
+@example("🧑\u200d🔬" * 200)
+def test_any_name_gives_the_headers_that_were_meant(name):
+    reader = replace(READER, name=name)
+    raw = make_message(EDITION, reader, ENVELOPE)
+    parsed = message_from_bytes(raw, policy=policy.compat32)
+    assert parsed.keys() == message_from_bytes(make_message(EDITION, READER, ENVELOPE), policy=policy.compat32).keys()
+    assert bodies(raw) == [text_of(EDITION, reader).replace("\n", "\r\n"), html_of(EDITION, reader)]
+    assert raw.isascii() and max(map(len, raw.split(b"\r\n"))) <= 998 and b"\n" not in raw.replace(b"\r\n", b"")
+
+
+@given(st.text(max_size=150))
+@example("=?utf-8?q?a=0ABcc=3A_evil=40x.test?=")
+def test_any_subject_gives_the_headers_that_were_meant(subject):
+    assume(clean_header(subject))
+    raw = make_message(replace(EDITION, subject=subject), READER, ENVELOPE)
+    assert message_from_bytes(raw, policy=policy.compat32).keys().count("Subject") == 1
+    assert "Bcc" not in message_from_bytes(raw, policy=policy.default)
+
+
+def test_an_empty_subject_is_refused():
+    with pytest.raises(RenderError, match="subject is empty"):
+        make_message(replace(EDITION, subject=" \u202e"), READER, ENVELOPE)
+
+
+def test_verify_refuses_another_field_a_changed_one_and_raw_bytes():
+    raw = make_message(EDITION, READER, ENVELOPE)
+    meant = message.intended(EDITION, ENVELOPE, READER, message.header.address_of("Ana", READER.email))
+    message.verify(raw, meant)
+    for bad in (
+        raw.replace(b"Precedence", b"Bcc: x@y.org\r\nPrecedence", 1),
+        raw.replace(b"bulk", b"list", 1),
+        raw.replace(b"Letter <", b"L\xc3\xa9tter <", 1),
+    ):
+        with pytest.raises(RenderError):
+            message.verify(bad, meant)
+    with pytest.raises(DeliveryRejected):
+        message.verify(raw.replace(b"To: Ana", b"To: Eve", 1), meant)
+
+
+def test_a_link_that_is_not_https_or_far_too_long_is_refused():
+    for url in ("http://x.example/u", "https://x.example/" + "a" * 600):
+        with pytest.raises(ValueError):
+            make_message(EDITION, replace(READER, web_url=url), ENVELOPE)
+
+
+def test_equal_editions_have_equal_hashes_and_others_not():
+    assert EDITION.content_hash == replace(EDITION).content_hash != replace(EDITION, subject="Other").content_hash
