@@ -16,7 +16,7 @@ help:
 run: .venv/run.done
 	$(BIN)/digest run monthly --on $(ISSUE_DATE)
 
-test: lint unit
+test: lint unit integration acceptance browser
 	@echo "All tests passed."
 
 lint: .venv/test.done

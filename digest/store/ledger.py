@@ -42,6 +42,8 @@ class IssueRow(NamedTuple):
     planned: int | None
     planned_at: datetime | None
     finished_at: datetime | None
+    paused_at: datetime | None
+    pause_reason: str
 
     @property
     def slot(self) -> Slot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -192,6 +193,8 @@ issue = Table(
     Column("planned", Integer),
     Column("planned_at", Instant),
     Column("finished_at", Instant),
+    Column("paused_at", Instant),
+    Column("pause_reason", Text, nullable=False, server_default=""),
     UniqueConstraint("cadence", "local_date"),
 )
 
@@ -252,7 +255,14 @@ delivery = Table(
     Column("lease_owner", String),
     Column("lease_epoch", Integer, nullable=False, default=0),
     Column("lease_until", Instant),
+    Column("evidence", String, nullable=False, server_default=""),  # what the state rests on: reply, event, sibling, …
+    # Facts that came later, with their times; a delivered message may still bounce.
+    Column("delivered_at", Instant),
+    Column("bounced_at", Instant),
+    Column("dropped_at", Instant),
+    Column("complained_at", Instant),
     UniqueConstraint("issue_id", "subscriber_id"),
+    Index("ix_delivery_attempt_id", "attempt_id"),
     Index("ix_delivery_issue_id_state_id", "issue_id", "state", "id"),
 )
 
@@ -287,4 +297,71 @@ attempt = Table(
     Column("code", String, nullable=False, default=""),
     Column("provider_ref", Text, nullable=False, default=""),
     Column("evidence", Text, nullable=False, default=""),
+)
+
+
+# --- what providers tell later -------------------------------------------------------------------------------------------
+
+event_inbox = Table(
+    "event_inbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("provider", String, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("raw_sha256", String, nullable=False, unique=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("applied_at", Instant),
+)
+
+provider_event = Table(
+    "provider_event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("did", String(32), nullable=False),
+    Column("aid", String(32), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("detail_hash", String, nullable=False),
+    Column("detail", Text, nullable=False, default=""),  # the provider's words without addresses
+    Column("joined", Boolean, nullable=False, default=False),  # False: no delivery of that did, or not looked at yet
+    Column("recorded_at", Instant, nullable=False),
+    UniqueConstraint("did", "aid", "kind", "at", "detail_hash"),
+    Index("ix_provider_event_aid", "aid"),
+    Index("ix_provider_event_joined", "joined"),
+)
+
+contradiction = Table(
+    "contradiction",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("issue_id", ForeignKey("issue.id")),
+    Column("did", String(32), nullable=False),
+    Column("what", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    UniqueConstraint("did", "what"),
+)
+
+# A failure of an address, kept to count soft ones; never with the address itself.
+bounce = Table(
+    "bounce",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("address_index", LargeBinary, nullable=False, index=True),
+    Column("did", String(32), nullable=False),
+    Column("kind", String, nullable=False),  # hard | soft | blocked
+    Column("code", String, nullable=False, default=""),
+    Column("at", Instant, nullable=False),
+    UniqueConstraint("did", "kind", "at"),
+)
+
+# What people decided: append only.
+decision = Table(
+    "decision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("who", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("subject", String, nullable=False),  # an issue's name or a delivery's did
+    Column("detail", Text, nullable=False, default=""),
 )

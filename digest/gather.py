@@ -1,0 +1,169 @@
+"""Gather: read every source, keep what is new or changed, and remember how each source does.
+
+One broken source or entry never stops the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from digest import sources
+from digest.config import Source
+from digest.errors import SourceError
+from digest.model import Frozen, Harvest, Refusal, Summary
+from digest.store import catalogue, now
+from digest.store.catalogue import SourceState
+from digest.workspace import Workspace
+
+
+class SourceReport(Frozen):
+    """How one source did this time. ``refused`` counts entries; ``refusals`` tells each with its reason."""
+
+    name: str
+    new: int = 0
+    changed: int = 0
+    also: int = 0
+    unchanged: bool = False
+    salvaged: int = 0
+    refusals: tuple[Refusal, ...] = ()
+    warning: str = ""
+    error: str = ""
+
+    @property
+    def refused(self) -> int:
+        """How many entries could not be taken."""
+        return len(self.refusals)
+
+
+class GatherReport(Frozen):
+    """How all sources did."""
+
+    sources: tuple[SourceReport, ...] = ()
+
+    @property
+    def new(self) -> int:
+        """Summaries that nobody had brought before."""
+        return sum(source.new for source in self.sources)
+
+    @property
+    def changed(self) -> int:
+        """Summaries that came as a new revision."""
+        return sum(source.changed for source in self.sources)
+
+    @property
+    def refused(self) -> int:
+        """Entries that could not be taken."""
+        return sum(source.refused for source in self.sources)
+
+
+class _Reading(NamedTuple):
+    """What came of reading a source: a harvest or an error."""
+
+    source: Source
+    harvest: Harvest | None
+    error: str
+
+
+def gather(workspace: Workspace, progress: Callable[[str], None] = lambda _: None, *, dry_run: bool = False) -> GatherReport:
+    """Read all sources, several at once, and keep what they gave.
+
+    ``dry_run`` counts what would be kept and keeps nothing.
+    """
+    with workspace.store.read() as tx:
+        states = catalogue.sources(tx)
+    configured = workspace.config.sources
+    with ThreadPoolExecutor(max_workers=workspace.config.fetch.parallel) as pool:
+        readings = pool.map(lambda source: _read(workspace, source, states.get(source.name)), configured)
+        reports = []
+        for reading in readings:
+            progress(reading.source.name)
+            reports.append(_keep(workspace, reading, dry_run))
+    return GatherReport(sources=tuple(reports))
+
+
+def _read(workspace: Workspace, source: Source, state: SourceState | None) -> _Reading:
+    known = state is not None and state.settings_hash == _settings_hash(source) and not state.error
+    context = sources.Context(
+        workspace=workspace.path,
+        timezone=workspace.zone,
+        fetch=workspace.config.fetch,
+        now=workspace.at,
+        etag=state.etag if state and known else "",
+        last_modified=state.last_modified if state and known else "",
+    )
+    try:
+        return _Reading(source, sources.read(source, context), "")
+    except SourceError as error:
+        return _Reading(source, None, str(error))
+
+
+def _settings_hash(source: Source) -> str:
+    return hashlib.sha256(source.model_dump_json().encode()).hexdigest()
+
+
+class _DryRun(Exception):
+    """Raised to undo the transaction of a dry run."""
+
+
+def _keep(workspace: Workspace, reading: _Reading, dry_run: bool) -> SourceReport:
+    report = SourceReport(name=reading.source.name)
+    try:
+        with workspace.store.write() as tx:
+            report = _write(tx, reading, now(tx))
+            if dry_run:
+                raise _DryRun
+    except _DryRun:
+        pass
+    return report
+
+
+def _write(tx: Connection, reading: _Reading, at: datetime) -> SourceReport:
+    name, kind, settings = reading.source.name, reading.source.kind, _settings_hash(reading.source)
+    if reading.harvest is None:
+        catalogue.record_failure(tx, name, kind, settings, reading.error, at)
+        return SourceReport(name=name, error=reading.error)
+    harvest, counted = _take_all(tx, reading.harvest, at)
+    catalogue.record_reading(tx, name, kind, settings, harvest, at)
+    return SourceReport(
+        name=name,
+        **counted,
+        unchanged=harvest.unchanged,
+        salvaged=harvest.salvaged,
+        refusals=harvest.refused,
+        warning=harvest.warning,
+    )
+
+
+def _take_all(tx: Connection, harvest: Harvest, at: datetime) -> tuple[Harvest, dict[str, int]]:
+    """Keep each summary; two entries of one reading that are the same piece count once, the second is refused."""
+    counted = {"new": 0, "changed": 0, "also": 0}
+    met: dict[int, Summary] = {}
+    refused = list(harvest.refused)
+    for summary in oldest_first(harvest.summaries):
+        row = catalogue.find(tx, summary)
+        if row is not None and row in met:
+            refused.append(
+                Refusal(ref=summary.title[:80], reason=f'the same piece as "{met[row].title[:80]}" ({_shared(summary, met[row])})')
+            )
+            continue
+        what, row = catalogue.take(tx, summary, at)
+        met[row] = summary
+        if what in counted:
+            counted[what] += 1
+    return harvest.model_copy(update={"refused": tuple(refused)}), counted
+
+
+def oldest_first(summaries: Sequence[Summary]) -> list[Summary]:
+    """In the order they were published, so that arrival numbers follow it within one reading."""
+    return sorted(summaries, key=lambda summary: (summary.published_at, summary.id))
+
+
+def _shared(one: Summary, other: Summary) -> str:
+    both = [key for key in one.identifiers if key in other.identifiers]
+    return f"both are {both[0]}" if both else "found under one identifier"

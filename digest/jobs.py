@@ -1,0 +1,113 @@
+"""The steps in their order, run inline: what `digest run` does, and how the whole workspace stands."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import datetime
+
+from digest import check, dispatch, gather, interests, issue, subscribe
+from digest.dispatch import Progress, SendReport
+from digest.errors import IssueError
+from digest.gather import GatherReport
+from digest.issue import DraftReport
+from digest.model import DeliveryState, Frozen
+from digest.store import catalogue, ledger, people
+from digest.subscribe import Import
+from digest.workspace import Workspace
+
+
+class RunReport(Frozen):
+    """What a run did. ``sent`` is None where the issue waits for something; ``waits`` says for what."""
+
+    imported: tuple[Import, ...] = ()
+    gathered: GatherReport
+    draft: DraftReport
+    sent: SendReport | None = None
+    waits: str = ""
+
+    @property
+    def nothing_new(self) -> bool:
+        """The issue had been finished before, and nothing came in."""
+        return self.sent is not None and self.sent.finished_before and not (self.gathered.new or self.gathered.changed)
+
+
+def run(workspace: Workspace, cadence: str, progress: Callable[[Progress], None] = lambda _: None) -> RunReport:
+    """Gather, draft, compose, dispatch, report. Safe to repeat: what is done already stays as it is."""
+    slot = issue.slot_of(workspace, cadence)  # a wrong cadence is told before anything is touched
+    lists = interests.load(workspace.path)
+    imported = _first_subscribers(workspace, lists)
+    total = len(workspace.config.sources)
+    read = itertools.count(1)
+    progress(Progress("gather", 0, total))
+    gathered = gather.gather(workspace, lambda _: progress(Progress("gather", next(read), total)))
+    progress(Progress("draft", 0, None))
+    report = issue.draft(workspace, cadence)
+    try:
+        sent = dispatch.send(workspace, slot.name, progress)
+    except IssueError as error:
+        return RunReport(imported=imported, gathered=gathered, draft=report, waits=str(error))
+    return RunReport(imported=imported, gathered=gathered, draft=report, sent=sent)
+
+
+def _first_subscribers(workspace: Workspace, lists: interests.Interests) -> tuple[Import, ...]:
+    """A workspace without a single subscriber takes those that lie in ``subscribers/*.csv``; later they come by import only,
+    so that a file never overrules what a reader has chosen since.
+    """
+    with workspace.store.read() as tx:
+        if people.count_by_status(tx):
+            return ()
+    return tuple(subscribe.import_file(workspace, file, lists) for file in check.subscriber_files(workspace.path))
+
+
+class SourceHealth(Frozen):
+    """How a source does. ``failures`` counts those in a row, ``refused`` the entries its last reading could not take."""
+
+    name: str
+    kind: str
+    read_at: datetime | None = None
+    read_well_at: datetime | None = None
+    failures: int = 0
+    error: str = ""
+    warning: str = ""
+    taken: int = 0
+    refused: int = 0
+    salvaged: int = 0
+    refusals: tuple[str, ...] = ()
+
+
+class IssueLine(Frozen):
+    """An issue in one line."""
+
+    issue: str
+    state: str
+    planned: int
+    accepted: int
+    due_at: datetime
+
+
+class Overview(Frozen):
+    """The whole workspace."""
+
+    sources: tuple[SourceHealth, ...]
+    summaries: int
+    subscribers: dict[str, int]
+    issues: tuple[IssueLine, ...]
+
+
+def overview(workspace: Workspace) -> Overview:
+    """Sources and how they do, readers by status, issues, the newest first."""
+    with workspace.store.read() as tx:
+        states = catalogue.sources(tx)
+        health = []
+        for source in workspace.config.sources:
+            state = states.get(source.name)
+            known = {} if state is None else {k: v for k, v in state._asdict().items() if k in SourceHealth.model_fields}
+            refusals = tuple(f"{ref}: {reason}" for ref, reason in catalogue.refusals(tx, source.name))
+            health.append(SourceHealth.model_validate({"name": source.name, "kind": source.kind, **known, "refusals": refusals}))
+        lines = []
+        for row in ledger.issues(tx):
+            counts = ledger.counts(tx, row.id)
+            accepted = counts[DeliveryState.ACCEPTED]
+            lines.append(IssueLine(issue=row.name, state=row.state, planned=sum(counts.values()), accepted=accepted, due_at=row.due_at))
+        return Overview(sources=tuple(health), summaries=catalogue.count(tx), subscribers=people.count_by_status(tx), issues=tuple(lines))

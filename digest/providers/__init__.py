@@ -1,0 +1,83 @@
+"""Who carries messages. A provider is one file, one line in ``make`` and the shared contract tests.
+
+It takes a batch and answers for each delivery; it never retries, sleeps or touches the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from digest.compose import Edition, Envelope, Reader
+from digest.config import Config
+from digest.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One delivery to hand over: its opaque id, what it says, and to whom."""
+
+    did: str
+    edition: Edition
+    reader: Reader
+    envelope: Envelope
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of one parcel.
+
+    ``accepted``: the provider has it. ``rejected``: it never will, do not try again. ``deferred``: it has not, try later.
+    ``uncertain``: it may have. ``bytes`` and ``sha256`` are of the message as handed over.
+    """
+
+    did: str
+    outcome: Literal["accepted", "rejected", "deferred", "uncertain"]
+    reason: str = ""
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Handover:
+    """The receipts of a batch, one a parcel in any order. ``stop`` ends the run: no message's fault, fit to be shown."""
+
+    receipts: Sequence[Receipt]
+    ref: str = ""
+    code: str = ""
+    stop: str = ""
+
+
+class Provider(Protocol):
+    """Carries batches of at most ``batch`` parcels; a call takes at most ``longest_s`` seconds."""
+
+    name: str
+    batch: int
+    longest_s: int
+
+    def hand_over(self, issue: str, aid: str, parcels: Sequence[Parcel]) -> Handover:
+        """Hand a batch over. ``issue`` is the issue's name, ``aid`` the attempt's opaque id."""
+        ...
+
+    def look_up(self, issue: str, dids: Sequence[str]) -> Mapping[str, bool]:
+        """What the provider knows for certain of parcels whose receipt was lost: taken or not. Unknown ones are left out."""
+        ...
+
+    def finish(self, issue: str, title: str) -> Path | None:
+        """The issue is done: what a person can open to see it, if the provider makes such a thing."""
+        ...
+
+
+def make(config: Config, workspace: Path) -> Provider:
+    """The provider that ``delivery.provider`` names.
+
+    Raises:
+        ConfigError: it is not there yet.
+    """
+    if config.delivery.provider == "outbox":
+        from digest.providers.outbox import Outbox
+
+        return Outbox(workspace / config.delivery.outbox.path)
+    raise ConfigError(f'config.yaml: delivery.provider: "{config.delivery.provider}" is not built yet; use outbox')

@@ -1,0 +1,301 @@
+"""Subscriber files: read them with every mistake told by line, bring them in, write them out.
+
+An import never revives an unsubscribed or suppressed address and never lowers a consent record.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from digest.addresses import Address, parse
+from digest.errors import ConfigError
+from digest.interests import Interests
+from digest.model import Audience, Frozen, Status, Subscriber
+from digest.problems import Problem
+from digest.store import now, people
+from digest.vault import Vault
+from digest.workspace import Workspace
+
+COLUMNS = ("email", "name", "interests", "cadence", "language", "audience", "status", "consent_at", "consent_source")
+_LONGEST_NAME = 200
+_BATCH = 500
+
+
+class Row(NamedTuple):
+    """One good line of a subscriber file. ``given`` are the columns that hold something."""
+
+    line: int
+    address: Address
+    subscriber: Subscriber
+    given: frozenset[str]
+
+
+class Import(Frozen):
+    """What an import did, or with ``dry_run`` would do. ``kept`` counts addresses that stay as they are on purpose."""
+
+    new: int = 0
+    changed: int = 0
+    same: int = 0
+    kept: int = 0
+    refused: int = 0
+    problems: tuple[Problem, ...] = ()
+    dry_run: bool = False
+
+
+class Terms(NamedTuple):
+    """What the cells of a subscriber file may name."""
+
+    interests: frozenset[str]
+    cadences: tuple[str, ...]
+    zone: str
+
+
+def terms(workspace: Workspace, interests: Interests) -> Terms:
+    """The interests and cadences of a workspace."""
+    return Terms(frozenset(interest.id for interest in interests.all), tuple(workspace.config.cadences), workspace.zone)
+
+
+def read_file(file: Path, name: str, allowed: Terms, encoding: str | None = None) -> Iterator[Row | Problem]:
+    """Each line of a subscriber file, good or bad. ``name`` is what problems call the file.
+
+    Raises:
+        ConfigError: the file cannot be read at all, is in another encoding, or has no ``email`` column.
+    """
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read: {error.strerror}") from error
+    reader = csv.reader(io.StringIO(_decode(raw, name, encoding), newline=""), strict=True)
+    try:
+        header = [cell.strip().lower() for cell in next(reader, [])]
+    except csv.Error as error:
+        raise ConfigError(f"{name}:1: not CSV: {error}") from error
+    _check_header(header, name)
+    met: dict[str, int] = {}
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Problem(file=name, line=line, text=f"not CSV: {error}")
+            continue
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) > len(header):
+            yield Problem(file=name, line=line, text=f"has {len(cells)} cells, the header {len(header)}; put a cell with a comma in quotes")
+            continue
+        row = _row(dict(zip(header, cells, strict=False)), name, line, allowed)
+        if isinstance(row, Row):
+            if row.address.key in met:
+                yield Problem(
+                    file=name, line=line, severity="warning", text=f"the same address as line {met[row.address.key]}; that one counts"
+                )
+                continue
+            met[row.address.key] = line
+        yield row
+
+
+def _decode(raw: bytes, name: str, encoding: str | None) -> str:
+    try:
+        return raw.decode(encoding or "utf-8-sig").removeprefix("\ufeff")
+    except LookupError as error:
+        raise ConfigError(f'{name}: "{encoding}" is not an encoding; for example utf-8 or cp1252') from error
+    except UnicodeDecodeError as error:
+        from charset_normalizer import from_bytes
+
+        best = from_bytes(raw).best()
+        guess = f"it looks like {best.encoding}; if that is right, say --encoding {best.encoding}, else" if best else "please"
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{name}:{line}: not {encoding or 'UTF-8'}; {guess} save the file as UTF-8. Nothing was imported") from error
+
+
+def _check_header(header: Sequence[str], name: str) -> None:
+    if "email" not in header:
+        raise ConfigError(f"{name}:1: the first line must name the columns, email among them (all: {','.join(COLUMNS)})")
+    for column in header:
+        if column not in COLUMNS:
+            near = difflib.get_close_matches(column, COLUMNS, 1)
+            raise ConfigError(
+                f'{name}:1: unknown column "{column}"' + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(COLUMNS)}")
+            )
+    twice = {column for column in header if header.count(column) > 1}
+    if twice:
+        raise ConfigError(f"{name}:1: the column {', '.join(sorted(twice))} stands twice")
+
+
+def _row(cells: Mapping[str, str], name: str, line: int, allowed: Terms) -> Row | Problem:
+    values = {column: _plain(cell) for column, cell in cells.items()}
+    given = frozenset(column for column, value in values.items() if value)
+
+    def problem(text: str) -> Problem:
+        return Problem(file=name, line=line, text=text)
+
+    try:
+        address = parse(values["email"])
+    except ValueError as error:
+        return problem(f"email: {error}")
+    try:
+        subscriber = Subscriber(
+            id="",
+            email=address.spelling,
+            name=_name(values.get("name", "")),
+            interests=_interests(values.get("interests", ""), allowed),
+            cadence=_one_of("cadence", values.get("cadence") or allowed.cadences[0], allowed.cadences),
+            language=values.get("language", ""),
+            audience=tuple(Audience(_one_of("audience", word, [a.value for a in Audience])) for word in _words(values.get("audience", ""))),
+            status=Status(_one_of("status", values.get("status") or "active", [s.value for s in Status])),
+            consent_at=_instant(values.get("consent_at", ""), allowed.zone),
+            consent_source=values.get("consent_source", ""),
+        )
+    except ValueError as error:
+        return problem(str(error))
+    return Row(line, address, subscriber, given)
+
+
+def _plain(cell: str) -> str:
+    """A cell without surrounding blanks and without the quote that an export puts before ``=``, ``+``, ``-`` and ``@``."""
+    cell = cell.strip()
+    return cell[1:] if re.match(r"^'[=+\-@＝＋－＠]", cell) else cell
+
+
+def _words(cell: str) -> list[str]:
+    return list(dict.fromkeys(word.strip().lower() for word in cell.split(";") if word.strip()))
+
+
+def _name(text: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", text):
+        raise ValueError("name: holds a line break or a control character")
+    if len(text) > _LONGEST_NAME:
+        raise ValueError(f"name: is longer than {_LONGEST_NAME} characters")
+    return text
+
+
+def _interests(cell: str, allowed: Terms) -> tuple[str, ...]:
+    return tuple(_one_of("interests", word, sorted(allowed.interests)) for word in _words(cell))
+
+
+def _one_of(column: str, word: str, known: Sequence[str]) -> str:
+    if word in known:
+        return word
+    near = difflib.get_close_matches(word, known, 1)
+    raise ValueError(f'{column}: "{word}" is not one of {", ".join(known)}' + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _instant(text: str, zone: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f'consent_at: "{text}" is not a date or time such as 2026-03-01 or 2026-03-01T09:30:00+00:00') from error
+    if moment.tzinfo is None:
+        moment = datetime.combine(moment.date(), moment.time() or time(), tzinfo=ZoneInfo(zone))
+    return moment.astimezone(UTC)
+
+
+def import_file(workspace: Workspace, file: Path, interests: Interests, *, encoding: str | None = None, dry_run: bool = False) -> Import:
+    """Bring a subscriber file in; good lines are taken, bad ones listed, and importing it again changes nothing.
+
+    Raises:
+        ConfigError: the file as a whole is no subscriber file; nothing was imported.
+    """
+    name = _shown(file, workspace.path)
+    counted = dict.fromkeys(("new", "changed", "same", "kept", "refused"), 0)
+    problems = []
+    for batch in _batches(read_file(file, name, terms(workspace, interests), encoding), _BATCH):
+        with workspace.store.write() as tx:
+            for item in batch:
+                if isinstance(item, Problem):
+                    problems.append(item)
+                    counted["refused"] += 1
+                    continue
+                what, note = _take(tx, workspace.store.vault, item, now(tx), dry_run)
+                counted[what] += 1
+                if note:
+                    problems.append(Problem(file=name, line=item.line, severity="warning", text=note))
+    return Import(**counted, problems=tuple(problems), dry_run=dry_run)
+
+
+def _shown(file: Path, workspace: Path) -> str:
+    try:
+        return str(file.resolve().relative_to(workspace.resolve()))
+    except ValueError:
+        return file.name
+
+
+def _batches(items: Iterable[Row | Problem], size: int) -> Iterator[list[Row | Problem]]:
+    batch: list[Row | Problem] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _take(tx: Connection, vault: Vault, row: Row, at: datetime, dry_run: bool) -> tuple[str, str]:
+    """What a line does to the list, and a word about what was not done."""
+    person = people.find(tx, vault, row.address)
+    if person is None:
+        if people.is_suppressed(tx, vault, row.address):
+            return "kept", "this address is suppressed; it stays so"
+        if not dry_run:
+            people.add(tx, vault, row.address, row.subscriber, at)
+        return "new", ""
+    merged, note = merge(person.subscriber, row.subscriber, row.given)
+    if merged == person.subscriber:
+        return ("kept" if note else "same"), note
+    if not dry_run:
+        people.change(tx, vault, person.row, merged, at)
+    return "changed", note
+
+
+def merge(old: Subscriber, new: Subscriber, given: frozenset[str]) -> tuple[Subscriber, str]:
+    """An existing subscriber with the particulars that a file gives; empty cells change nothing.
+
+    A status is taken over only where it asks for less mail, or where a pending one comes with consent.
+    """
+    values: dict[str, object] = {
+        column: getattr(new, column) for column in ("name", "interests", "cadence", "language", "audience") if column in given
+    }
+    note = ""
+    if new.consent_at and (old.consent_at is None or new.consent_at > old.consent_at):
+        values |= {"consent_at": new.consent_at, "consent_source": new.consent_source}
+    if old.status in (Status.UNSUBSCRIBED, Status.SUPPRESSED) and new.status is not old.status:
+        note = f"this address is {old.status}; an import does not revive it"
+    elif old.status is Status.PENDING and new.status is Status.ACTIVE and new.consent_at is None:
+        note = "this address has not confirmed yet; an import without consent_at does not confirm it"
+    elif "status" in given or (old.status is Status.PENDING and new.consent_at):
+        values["status"] = new.status
+    return old.model_copy(update=values), note
+
+
+def export_rows(subscribers: Iterable[Subscriber]) -> Iterator[list[str]]:
+    """Header and lines of a subscriber file that imports again, safe to open in a spreadsheet."""
+    yield list(COLUMNS)
+    for one in subscribers:
+        cells = [
+            one.email,
+            one.name,
+            ";".join(one.interests),
+            one.cadence,
+            one.language,
+            ";".join(one.audience),
+            one.status.value,
+            one.consent_at.isoformat() if one.consent_at else "",
+            one.consent_source,
+        ]
+        yield [f"'{cell}" if re.match(r"^[=+\-@＝＋－＠\t\r]", cell.lstrip()) else cell for cell in cells]

@@ -1,0 +1,65 @@
+"""A workspace opened for work: its folder, configuration, database, and the date it acts as of."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from digest.calendar import end_of_day
+from digest.config import Config, load
+from digest.errors import ConfigError
+from digest.model import Slot
+from digest.store import Store, open_store
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What the acting steps need. ``on`` is the local date acted as of, ``at`` the instant: the end of ``on`` where a date
+    was asked for, else now.
+    """
+
+    path: Path
+    config: Config
+    store: Store
+    on: date
+    at: datetime
+
+    @property
+    def zone(self) -> str:
+        """The newsletter's time zone."""
+        return self.config.newsletter.timezone
+
+    def is_due(self, slot: Slot) -> bool:
+        """Whether the issue may leave."""
+        return slot.due_at <= self.at
+
+
+@contextlib.contextmanager
+def open_workspace(path: Path, on: date | None = None) -> Iterator[Workspace]:
+    """Open the workspace in ``path``; closes its database at the end.
+
+    Raises:
+        ConfigError: ``config.yaml`` is missing or wrong.
+        StoreError: the database cannot be opened.
+    """
+    config = load(path)
+    if config.queue != "inline":
+        raise ConfigError('config.yaml: queue: "procrastinate" is not built yet; use inline')
+    secret = config.secret_key.get_secret_value() if config.secret_key else None
+    store = open_store(path, config.store.url, secret)
+    zone = config.newsletter.timezone
+    clock = datetime.now(UTC)
+    try:
+        yield Workspace(
+            path=path,
+            config=config,
+            store=store,
+            on=on or clock.astimezone(ZoneInfo(zone)).date(),
+            at=end_of_day(on, zone) if on else clock,
+        )
+    finally:
+        store.close()
