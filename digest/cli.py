@@ -228,7 +228,7 @@ def coverage(name: Issue, workspace: Folder = HERE, as_json: Json = False) -> No
 
     with _open(workspace) as opened:
         rows = explain.coverage(opened, name)
-    _print_json({"summaries": [row.model_dump(mode="json") for row in rows]}) if as_json else show.coverage(name, rows)
+    _print_json({"summaries": [row.model_dump(mode="json") for row in rows]}) if as_json else show.coverage(name, rows, opened.zone)
 
 
 @interests_app.command("list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from digest import interests, issue, select
 from digest.addresses import parse
@@ -142,6 +143,7 @@ def why(workspace: Workspace, address: str, name: str) -> Why:
     decisions = select.select(material.catalogue, follower, material.rules, costs).decisions
     labels = {interest.id: interest.label for interest in material.interests.all}
     members = {stored.row for stored in material.members}
+    zone = ZoneInfo(workspace.zone)
     verdicts = []
     for id, piece in material.catalogue.summaries.items():
         shown = decisions[id].reason in (Reason.SHOWN, Reason.HIGHLIGHT)
@@ -149,7 +151,14 @@ def why(workspace: Workspace, address: str, name: str) -> Why:
     for stored, fate in fates:
         if stored.row not in members and fate in _NOT_IN_ISSUE:
             piece, reason = stored.summary, _NOT_IN_ISSUE[fate]
-            verdicts.append(Verdict(id=piece.id, title=piece.title, shown=False, why=reason.format(at=piece.published_at)))
+            verdicts.append(
+                Verdict(
+                    id=piece.id,
+                    title=piece.title,
+                    shown=False,
+                    why=reason.format(at=piece.published_at.astimezone(zone)),
+                )
+            )
     return Why(
         issue=name,
         planned=delivery is not None,

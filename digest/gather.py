@@ -14,6 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from digest import sources
+from digest.compose.clean import link
 from digest.config import Source
 from digest.errors import SourceError
 from digest.model import Frozen, Harvest, Refusal, Summary
@@ -146,6 +147,9 @@ def _take_all(tx: Connection, harvest: Harvest, at: datetime) -> tuple[Harvest, 
     met: dict[int, Summary] = {}
     refused = list(harvest.refused)
     for summary in oldest_first(harvest.summaries):
+        if unfit := _unfit(summary):
+            refused.append(Refusal(ref=summary.title[:80], reason=unfit))
+            continue
         row = catalogue.find(tx, summary)
         if row is not None and row in met:
             refused.append(
@@ -157,6 +161,16 @@ def _take_all(tx: Connection, harvest: Harvest, at: datetime) -> tuple[Harvest, 
         if what in counted:
             counted[what] += 1
     return harvest.model_copy(update={"refused": tuple(refused)}), counted
+
+
+def _unfit(summary: Summary) -> str:
+    """Why this piece could not be shown in an email: one that slips in here would stop a whole issue later."""
+    try:
+        for address in filter(None, (summary.url, summary.image.src if summary.image else "")):
+            link(address)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def oldest_first(summaries: Sequence[Summary]) -> list[Summary]:

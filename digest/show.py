@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
@@ -233,11 +234,13 @@ def why(report: Why) -> None:
             out.print(f"  {escape(verdict.title)}\n    [dim]{escape(verdict.why)}[/dim]")
 
 
-def coverage(name: str, rows: Sequence[Covered]) -> None:
-    """Every summary of the range."""
+def coverage(name: str, rows: Sequence[Covered], zone: str) -> None:
+    """Every summary of the range; dates are the newsletter's own."""
     table = _table("published", "fate", "readers", "summary", numbers=("readers",))
     for row in rows:
-        table.add_row(f"{row.published_at:%Y-%m-%d}", row.fate.replace("_", " "), str(row.readers), escape(row.title))
+        table.add_row(
+            f"{row.published_at.astimezone(ZoneInfo(zone)):%Y-%m-%d}", row.fate.replace("_", " "), str(row.readers), escape(row.title)
+        )
     out.print(table)
     out.print(f"{name}: {_plural(len(rows), 'summary', 'summaries')} accounted for.")
 

@@ -30,35 +30,53 @@ class Receipt:
     """What became of one parcel.
 
     ``accepted``: the provider has it. ``rejected``: it never will, do not try again. ``deferred``: it has not, try later.
-    ``uncertain``: it may have. ``bytes`` and ``sha256`` are of the message as handed over.
+    ``uncertain``: it may have. ``code`` is the provider's own (``250 2.0.0``, ``400``), ``ref`` its name for the message;
+    ``bytes`` and ``sha256`` are of the message as handed over. ``reason`` never holds an address.
     """
 
     did: str
     outcome: Literal["accepted", "rejected", "deferred", "uncertain"]
     reason: str = ""
+    code: str = ""
+    ref: str = ""
     bytes: int | None = None
     sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class Handover:
-    """The receipts of a batch, one a parcel in any order. ``stop`` ends the run: no message's fault, fit to be shown."""
+    """The receipts of a batch, one a parcel in any order.
+
+    ``stop`` ends the run: no message's fault, fit to be shown. ``retry_after_s`` asks to wait so long before the next call.
+    ``split``: the batch was refused whole because of some of its parcels; hand over its halves (the receipts do not count).
+    ``trouble``: the provider could not be reached or is failing; several in a row open the breaker.
+    """
 
     receipts: Sequence[Receipt]
     ref: str = ""
     code: str = ""
     stop: str = ""
+    retry_after_s: float | None = None
+    split: bool = False
+    trouble: bool = False
 
 
 class Provider(Protocol):
-    """Carries batches of at most ``batch`` parcels; a call takes at most ``longest_s`` seconds."""
+    """Carries batches of at most ``batch`` parcels, up to ``lanes`` of them at the same time (each call in a thread of its own).
+
+    A call takes at most ``longest_s`` seconds. All parcels of a batch share one edition where ``one_edition``. ``sends``
+    tells whether real people get mail.
+    """
 
     name: str
     batch: int
+    lanes: int
     longest_s: int
+    one_edition: bool
+    sends: bool
 
     def hand_over(self, issue: str, aid: str, parcels: Sequence[Parcel]) -> Handover:
-        """Hand a batch over. ``issue`` is the issue's name, ``aid`` the attempt's opaque id."""
+        """Hand a batch over. ``issue`` is the issue's name, ``aid`` the attempt's opaque id; only ids may leave with the mail."""
         ...
 
     def look_up(self, issue: str, dids: Sequence[str]) -> Mapping[str, bool]:
@@ -67,6 +85,10 @@ class Provider(Protocol):
 
     def finish(self, issue: str, title: str) -> Path | None:
         """The issue is done: what a person can open to see it, if the provider makes such a thing."""
+        ...
+
+    def close(self) -> None:
+        """End connections; nothing is handed over after this."""
         ...
 
 

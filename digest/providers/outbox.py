@@ -23,7 +23,10 @@ class Outbox:
 
     name = "outbox"
     batch = 200
+    lanes = 1
     longest_s = 300
+    one_edition = False
+    sends = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -65,6 +68,9 @@ class Outbox:
             return _write_index(folder, title)
         except OSError as error:
             raise ProviderUnusable(_advice(error)) from error
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 def _write(folder: Path, parcel: Parcel) -> Receipt:
