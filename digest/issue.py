@@ -11,7 +11,7 @@ import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from digest.model import Audience, DeliveryState, Follower, Frozen, IssueState, 
 from digest.store import catalogue, ledger, now, people
 from digest.store.catalogue import Stored
 from digest.store.ledger import IssueRow, Plan
+from digest.store.mark import doubtful_issues
 from digest.workspace import Workspace
 
 PAGE = 1000  # subscribers planned in one transaction
@@ -210,7 +211,7 @@ def find(tx: Connection, name: str) -> IssueRow:
 
 def is_frozen(row: IssueRow) -> bool:
     """Whether planning has begun, so that its content no longer changes."""
-    return row.state in (IssueState.PLANNING, IssueState.SENDING, IssueState.FINISHED)
+    return row.state not in (IssueState.DRAFTED, IssueState.APPROVED)
 
 
 def material_of(tx: Connection, workspace: Workspace, row: IssueRow) -> Material:
@@ -291,9 +292,16 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
             IssueState.PLANNING,
             content_hash=content_hash,
             frozen=json.dumps(material.frozen(), ensure_ascii=False, sort_keys=True),
+            send_not_after=_send_not_after(workspace, row, now(tx)),
         )
         row = find(tx, name)
     return Ready(row, material, compiled)
+
+
+def _send_not_after(workspace: Workspace, row: IssueRow, at: datetime) -> datetime | None:
+    """By the database's clock; what of the limit has passed already is counted from the date acted as of."""
+    limit = workspace.config.delivery.late_limit_h
+    return None if limit is None else at + timedelta(hours=limit) - (workspace.at - row.due_at)
 
 
 def _check_approval(workspace: Workspace, row: IssueRow, content_hash: str) -> None:
@@ -434,4 +442,4 @@ def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = l
         done += len(readers)
         progress(done)
     with workspace.store.write() as tx:
-        return ledger.open_for_dispatch(tx, ready.row.id)
+        return ledger.open_for_dispatch(tx, ready.row.id, doubtful=ready.row.name in doubtful_issues(tx))

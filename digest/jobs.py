@@ -7,9 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from digest import check, dispatch, gather, interests, issue, subscribe
-from digest.dispatch import Progress, SendReport
+from digest.dispatch import SendReport
 from digest.errors import IssueError
 from digest.gather import GatherReport
+from digest.handover import Progress
 from digest.issue import DraftReport
 from digest.model import DeliveryState, Frozen
 from digest.store import catalogue, ledger, people

@@ -319,6 +319,7 @@ class IssueState(StrEnum):
     PLANNING = "planning"
     SENDING = "sending"
     FINISHED = "finished"
+    CANCELLED = "cancelled"
 
 
 class Slot(Frozen):

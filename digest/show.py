@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digest.dispatch import Progress, SendReport, StatusReport
+from digest.dispatch import SendReport, StatusReport
 from digest.explain import Covered, InterestLine, InterestTest, Why
 from digest.gather import GatherReport
+from digest.handover import Progress
 from digest.issue import DraftReport
 from digest.jobs import Overview, RunReport
 from digest.model import Subscriber
+from digest.operate import Held
 from digest.subscribe import Import
 
 if TYPE_CHECKING:
@@ -125,7 +127,9 @@ def status(report: StatusReport) -> None:
     """The sum of states, and the reasons of what was not accepted."""
     head = f"[bold]{report.issue}[/bold] {report.state}"
     if report.state == "finished" and report.held:
-        head += f" with {report.held} held"
+        head += f" with {report.held} held: `digest held {report.issue}` lists them"
+    if report.paused:
+        head += f", paused ({escape(report.paused)})"
     out.print(head)
     table = _table("", "deliveries", numbers=("deliveries",))
     for name in ("planned", "accepted", "ready", "inflight", "uncertain", "held", "failed", "skipped", "quarantined", "expired"):
@@ -134,6 +138,11 @@ def status(report: StatusReport) -> None:
     out.print(table)
     for reason, count in report.reasons.items():
         out.print(f"  {count} {escape(reason)}")
+    if report.rate_per_minute and report.ready:
+        left = f", about {_plural(report.minutes_left, 'minute')} left" if report.minutes_left else ""
+        out.print(f"{report.rate_per_minute} in the last minute{left}")
+    if report.contradictions:
+        out.print(f"[red]{_plural(report.contradictions, 'contradiction')}: somebody may have got two copies[/red]")
     out.print(
         f"{_plural(report.editions, 'edition')}, a message is {round(report.mean_bytes / 1024)} KB on average, "
         f"the largest HTML {round(report.largest_html_bytes / 1024)} KB; content {report.content_hash[:12]}"
@@ -147,6 +156,8 @@ def sent(report: SendReport) -> None:
     else:
         out.print(f"Handed over {report.handed_over}" + (f", settled {report.resolved} of an earlier run" if report.resolved else "") + ".")
     status(report.status)
+    if report.waits:
+        out.print(f"[yellow]{escape(report.waits)}[/yellow]")
     if report.open:
         out.print(f"Open {escape(report.open)} in a browser.")
 
@@ -194,7 +205,20 @@ def _sent_rows(table: Table, report: SendReport) -> None:
         if getattr(stands, name) or name == "skipped":
             table.add_row(name, str(getattr(stands, name)), escape(", ".join(reasons)))
     if stands.ready:
-        table.add_row("still ready", str(stands.ready), "run the same command again later")
+        table.add_row("still ready", str(stands.ready), escape(report.waits))
+
+
+def held(rows: Sequence[Held]) -> None:
+    """Uncertain hand-overs with all there is to go by."""
+    if not rows:
+        out.print("Nothing is held: of every hand-over the outcome is known.")
+        return
+    table = _table("delivery", "issue", "reader", "handed over at (UTC)", "provider", "tries", "evidence", numbers=("tries",))
+    for row in rows:
+        at = f"{row.started_at:%Y-%m-%d %H:%M:%S}" if row.started_at else "-"
+        table.add_row(row.did, row.issue, escape(row.reader), at, row.provider, str(row.attempts), escape(f"{row.evidence}; {row.reason}"))
+    out.print(table)
+    out.print(f"{_plural(len(rows), 'delivery', 'deliveries')}. Decide with --treat-as-sent DID, --send-again DID or --all sent|again.")
 
 
 def overview(report: Overview) -> None:

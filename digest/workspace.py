@@ -33,6 +33,11 @@ class Workspace:
         """The newsletter's time zone."""
         return self.config.newsletter.timezone
 
+    @property
+    def today(self) -> date:
+        """The newsletter's date by the real clock, whatever date is acted as of."""
+        return datetime.now(ZoneInfo(self.zone)).date()
+
     def is_due(self, slot: Slot) -> bool:
         """Whether the issue may leave."""
         return slot.due_at <= self.at

@@ -65,7 +65,7 @@ class Provider(Protocol):
     """Carries batches of at most ``batch`` parcels, up to ``lanes`` of them at the same time (each call in a thread of its own).
 
     A call takes at most ``longest_s`` seconds. All parcels of a batch share one edition where ``one_edition``. ``sends``
-    tells whether real people get mail.
+    tells whether real people get mail, ``tells`` whether the provider reports by events what became of it.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Provider(Protocol):
     longest_s: int
     one_edition: bool
     sends: bool
+    tells: bool
 
     def hand_over(self, issue: str, aid: str, parcels: Sequence[Parcel]) -> Handover:
         """Hand a batch over. ``issue`` is the issue's name, ``aid`` the attempt's opaque id; only ids may leave with the mail."""

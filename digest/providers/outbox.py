@@ -27,6 +27,7 @@ class Outbox:
     longest_s = 300
     one_edition = False
     sends = False
+    tells = False
 
     def __init__(self, path: Path) -> None:
         self.path = path

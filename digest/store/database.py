@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import sqlite3
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from digest.errors import BusyError, StoreError
+from digest.store.mark import Guard
 from digest.store.schema import Instant
 from digest.vault import Vault, open_vault
 
@@ -26,6 +28,9 @@ class Store:
 
     def __init__(self, engine: Engine, vault: Vault, lock_file: Path) -> None:
         self.engine, self.vault, self._lock_file = engine, vault, lock_file
+        self.guard = Guard(lock_file)
+        # SQLite has one writer at a time; threads that queue here do not spin on its lock.
+        self._turn = threading.Lock()
         self._writer = engine.execution_options(digest_write=True)
 
     @contextlib.contextmanager
@@ -37,7 +42,7 @@ class Store:
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes: durable when the block ends, undone when it raises."""
-        with _explained(), self._writer.begin() as connection:
+        with self._turn, _explained(), self._writer.begin() as connection:
             yield connection
 
     @contextlib.contextmanager

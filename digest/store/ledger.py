@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.model import DeliveryState as S
 from digest.model import IssueState, Slot
+from digest.store import holding
 from digest.store import schema as t
 from digest.store.database import now
 from digest.store.people import writable
@@ -272,10 +273,15 @@ def put_plans(tx: Connection, issue: int, plans: Sequence[Plan], date_header: st
             )
 
 
-def open_for_dispatch(tx: Connection, issue: int) -> int:
-    """Planning is complete: count it, and let its deliveries be claimed. Returns the number planned."""
+def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False) -> int:
+    """Planning is complete: count it, and let its deliveries be claimed. Returns the number planned.
+
+    ``doubtful``: the issue was handed over from in a later copy of this database; then nothing is claimed, all is held.
+    """
     count = tx.execute(select(func.count()).where(t.delivery.c.issue_id == issue)).scalar_one()
     at = now(tx)
+    if doubtful:
+        holding.doubt(tx, issue, "a later copy of this database had sent from this issue")
     tx.execute(
         update(t.delivery)
         .where(t.delivery.c.issue_id == issue, t.delivery.c.state == S.PLANNED.value)
@@ -296,34 +302,41 @@ class Claimed(NamedTuple):
     subscriber: int
     edition: int
     date_header: str
+    attempts: int
     epoch: int
 
 
 class Claim(NamedTuple):
-    """Deliveries claimed together, as one attempt."""
+    """Deliveries claimed together, as one attempt. ``lease_until`` is by the database's clock."""
 
     attempt: int
     aid: str
     deliveries: tuple[Claimed, ...]
+    lease_until: datetime
 
 
-def claim(tx: Connection, issue: int, k: int, *, owner: str, lease: timedelta, provider: str) -> Claim | None:
+def claim(tx: Connection, issue: int, k: int, *, owner: str, lease: timedelta, provider: str, one_edition: bool = False) -> Claim | None:
     """T1: make the intent durable for up to ``k`` deliveries; those whose reader may no longer be written to are skipped.
 
-    None when nothing is left to claim. The consent gate is in the same transaction: what was withdrawn before it commits
-    is honoured.
+    None when nothing can be claimed now, or the issue is paused. ``one_edition``: all of the same. The consent gate is in
+    the same transaction: what was withdrawn before it commits is honoured.
     """
     at = now(tx)
+    if not tx.execute(select(t.issue.c.id).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None), _may_leave())).first():
+        return None
     ready = and_(
         t.delivery.c.issue_id == issue,
         t.delivery.c.state == S.READY.value,
         or_(t.delivery.c.next_at.is_(None), t.delivery.c.next_at <= at),
     )
     _expire(tx, issue, at)
+    if one_edition:
+        first = select(t.delivery.c.edition_id).where(ready).order_by(t.delivery.c.edition_id).limit(1)
+        ready = and_(ready, t.delivery.c.edition_id == first.scalar_subquery())
     while True:
         rows = tx.execute(
             select(t.delivery.c.id, t.delivery.c.did, t.delivery.c.subscriber_id, t.delivery.c.edition_id, t.delivery.c.date_header)
-            .add_columns(t.delivery.c.lease_epoch, writable().label("writable"), t.subscriber.c.status)
+            .add_columns(t.delivery.c.attempts, t.delivery.c.lease_epoch, writable().label("writable"), t.subscriber.c.status)
             .join(t.subscriber, t.subscriber.c.id == t.delivery.c.subscriber_id)
             .where(ready)
             .order_by(t.delivery.c.id)
@@ -338,10 +351,7 @@ def claim(tx: Connection, issue: int, k: int, *, owner: str, lease: timedelta, p
             break
     if not wanted:
         return None
-    aid = secrets.token_hex(16)
-    attempt = tx.execute(
-        insert(t.attempt).values(aid=aid, issue_id=issue, provider=provider, n=len(wanted), started_at=at).returning(t.attempt.c.id)
-    ).scalar_one()
+    attempt, aid = _new_attempt(tx, issue, provider, len(wanted), at)
     _move(
         tx,
         [row.id for row in wanted],
@@ -354,8 +364,46 @@ def claim(tx: Connection, issue: int, k: int, *, owner: str, lease: timedelta, p
         lease_epoch=t.delivery.c.lease_epoch + 1,
         lease_until=at + lease,
     )
-    deliveries = tuple(Claimed(r.id, r.did, r.subscriber_id, r.edition_id, r.date_header, r.lease_epoch + 1) for r in wanted)
-    return Claim(attempt, aid, deliveries)
+    deliveries = tuple(
+        Claimed(r.id, r.did, r.subscriber_id, r.edition_id, r.date_header, r.attempts + 1, r.lease_epoch + 1) for r in wanted
+    )
+    return Claim(attempt, aid, deliveries, at + lease)
+
+
+def _may_leave() -> Any:
+    """SQL: the issue is going out, neither cancelled nor done."""
+    return t.issue.c.state == IssueState.SENDING.value
+
+
+def _new_attempt(tx: Connection, issue: int, provider: str, n: int, at: datetime) -> tuple[int, str]:
+    aid = secrets.token_hex(16)
+    values = {"aid": aid, "issue_id": issue, "provider": provider, "n": n, "started_at": at}
+    return tx.execute(insert(t.attempt).values(**values).returning(t.attempt.c.id)).scalar_one(), aid
+
+
+def divide(tx: Connection, issue: int, whole: Claim, *, lease: timedelta, provider: str) -> list[Claim]:
+    """Two halves of a claim whose batch was refused whole, each a new attempt; the intent is durable again before the next call.
+
+    Deliveries that somebody else has moved meanwhile are in neither half.
+    """
+    at = now(tx)
+    tx.execute(update(t.attempt).where(t.attempt.c.id == whole.attempt).values(ended_at=at, outcome="split", evidence="reply"))
+    middle = (len(whole.deliveries) + 1) // 2
+    halves = []
+    for part in (whole.deliveries[:middle], whole.deliveries[middle:]):
+        attempt, aid = _new_attempt(tx, issue, provider, len(part), at)
+        kept = [one for one in part if _renew(tx, one, attempt, at + lease)]
+        if kept:
+            halves.append(Claim(attempt, aid, tuple(kept), at + lease))
+    return halves
+
+
+def _renew(tx: Connection, one: Claimed, attempt: int, lease_until: datetime) -> bool:
+    return bool(tx.execute(update(t.delivery).where(_still_ours(one)).values(attempt_id=attempt, lease_until=lease_until)).rowcount)
+
+
+def _still_ours(one: Claimed) -> Any:
+    return and_(t.delivery.c.id == one.id, t.delivery.c.state == S.INFLIGHT.value, t.delivery.c.lease_epoch == one.epoch)
 
 
 class Settled(NamedTuple):
@@ -376,11 +424,7 @@ def settle(tx: Connection, claimed: Claim, settled: Sequence[Settled], *, outcom
     for one in settled:
         moved = tx.execute(
             update(t.delivery)
-            .where(
-                t.delivery.c.id == one.delivery.id,
-                t.delivery.c.state == S.INFLIGHT.value,
-                t.delivery.c.lease_epoch == one.delivery.epoch,
-            )
+            .where(_still_ours(one.delivery))
             .values(
                 state=one.state.value,
                 state_at=at,
@@ -388,6 +432,7 @@ def settle(tx: Connection, claimed: Claim, settled: Sequence[Settled], *, outcom
                 next_at=one.next_at,
                 bytes=one.bytes,
                 sha256=one.sha256,
+                evidence="reply",
                 lease_owner=None,
                 lease_until=None,
             )
@@ -417,14 +462,30 @@ def reap(tx: Connection, issue: int, *, everything: bool) -> int:
 
 
 def uncertain(tx: Connection, issue: int) -> list[tuple[int, str]]:
-    """Rows and dids of the deliveries whose outcome is not known."""
+    """Rows and dids of the deliveries whose outcome is not known and not yet a person's to decide."""
     query = select(t.delivery.c.id, t.delivery.c.did).where(t.delivery.c.issue_id == issue, t.delivery.c.state == S.UNCERTAIN.value)
     return list(tx.execute(query.order_by(t.delivery.c.id)))
 
 
-def resolve(tx: Connection, rows: Sequence[int], state: S, reason: str) -> int:
-    """Move uncertain deliveries on the strength of evidence. Returns how many moved."""
-    return _move(tx, rows, S.UNCERTAIN, state, now(tx), reason=reason)
+def resolve(tx: Connection, rows: Sequence[int], state: S, reason: str, evidence: str = "") -> int:
+    """Move uncertain or held deliveries on the strength of evidence. Returns how many moved."""
+    at = now(tx)
+    moved = _move(tx, rows, S.UNCERTAIN, state, at, reason=reason, evidence=evidence, next_at=None)
+    return moved + (_move(tx, rows, S.HELD, state, at, reason=reason, evidence=evidence, next_at=None) if state is not S.HELD else 0)
+
+
+def dids(tx: Connection, rows: Sequence[int]) -> list[str]:
+    """The public ids of these deliveries."""
+    found: list[str] = []
+    for start in range(0, len(rows), 500):
+        query = select(t.delivery.c.did).where(t.delivery.c.id.in_(rows[start : start + 500]))
+        found.extend(tx.execute(query.order_by(t.delivery.c.id)).scalars())
+    return found
+
+
+def contradictions(tx: Connection, issue: int) -> int:
+    """How often two things that exclude each other are known of the issue's deliveries."""
+    return tx.execute(select(func.count()).where(t.contradiction.c.issue_id == issue)).scalar_one()
 
 
 def _expire(tx: Connection, issue: int, at: datetime) -> None:
@@ -470,6 +531,25 @@ class Figures(NamedTuple):
     editions: int
     mean_bytes: int
     largest_html_bytes: int
+
+
+def accepted_since(tx: Connection, since: datetime) -> int:
+    """How many deliveries, of all issues, were accepted or are being handed over since an instant."""
+    states = t.delivery.c.state.in_([S.ACCEPTED.value, S.INFLIGHT.value, S.UNCERTAIN.value, S.HELD.value])
+    return tx.execute(select(func.count()).where(states, t.delivery.c.state_at >= since, t.delivery.c.attempts > 0)).scalar_one()
+
+
+def accepted_lately(tx: Connection, issue: int, seconds: int = 60) -> int:
+    """How many of an issue were accepted in the last seconds: its rate."""
+    since = now(tx) - timedelta(seconds=seconds)
+    chosen = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.ACCEPTED.value, t.delivery.c.state_at >= since)
+    return tx.execute(select(func.count()).where(chosen)).scalar_one()
+
+
+def next_at(tx: Connection, issue: int) -> datetime | None:
+    """When the first of the deliveries that wait may be tried again."""
+    chosen = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.READY.value)
+    return tx.execute(select(func.min(t.delivery.c.next_at, type_=t.Instant())).where(chosen)).scalar()
 
 
 def figures(tx: Connection, issue: int) -> Figures:

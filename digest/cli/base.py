@@ -1,0 +1,74 @@
+"""What all commands share: the app, the options, and how things are opened and printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from digest.workspace import Workspace
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Newsletters that differ for every reader: gather, select, compose, dispatch.",
+)
+interests_app = typer.Typer(no_args_is_help=True, help="The interest lists: what people can follow.")
+subscribers_app = typer.Typer(no_args_is_help=True, help="The people who read the newsletter.")
+app.add_typer(interests_app, name="interests")
+app.add_typer(subscribers_app, name="subscribers")
+
+Folder = Annotated[
+    Path, typer.Option("--workspace", "-w", metavar="DIR", envvar="DIGEST_WORKSPACE", help="The workspace: the folder with config.yaml.")
+]
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f'"{text}" is not a date; write it as YYYY-MM-DD, e.g. 2026-05-01') from error
+
+
+On = Annotated[
+    date | None, typer.Option("--on", metavar="DATE", parser=_date, help="Act as of this date (YYYY-MM-DD) with what is known now.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")]
+Cadence = Annotated[str, typer.Argument(help="A cadence of config.yaml, e.g. monthly.")]
+Issue = Annotated[str, typer.Argument(help="An issue, e.g. monthly-2026-05-01.")]
+HERE = Path(".")
+
+
+def fail(text: str) -> NoReturn:
+    """One line on stderr, and exit 1."""
+    typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    typer.echo(text, err=True)
+    sys.exit(1)
+
+
+@contextmanager
+def open_(folder: Path, on: date | None = None) -> Iterator[Workspace]:
+    """The workspace, for the length of a command."""
+    from digest.workspace import open_workspace
+
+    with open_workspace(folder, on) as workspace:
+        yield workspace
+
+
+def print_json(value: Any) -> None:
+    """The result for other programs."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def count(n: int, word: str, many: str | None = None) -> str:
+    """``1 line``, ``2 lines``."""
+    return f"{n} {word}" if n == 1 else f"{n} {many or word + 's'}"

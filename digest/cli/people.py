@@ -1,0 +1,77 @@
+"""The list of readers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digest.cli.base import HERE, DryRun, Folder, Json, open_, print_json, subscribers_app
+
+
+@subscribers_app.command("import")
+def subscribers_import(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a header row; only email is required.")],
+    workspace: Folder = HERE,
+    encoding: Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")] = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Bring a subscriber file in. Never revives who left, never lowers a consent record."""
+    from digest import interests, show
+    from digest.subscribe import import_file
+
+    with open_(workspace) as opened, opened.store.alone():
+        report = import_file(opened, file, interests.load(workspace), encoding=encoding, dry_run=dry_run)
+    print_json(report.model_dump(mode="json")) if as_json else show.imported(report)
+    if any(problem.severity == "error" for problem in report.problems):
+        raise typer.Exit(1)
+
+
+@subscribers_app.command("export")
+def subscribers_export(
+    workspace: Folder = HERE,
+    file: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, readable by you alone; else to stdout.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write all subscribers as a file that imports again. It holds health data: keep it safe."""
+    from digest.store import people
+    from digest.subscribe import export_rows
+
+    with open_(workspace) as opened, opened.store.read() as tx:
+        everyone = (person.subscriber for person in people.everyone(tx, opened.store.vault))
+        text = io.StringIO()
+        if as_json:
+            text.write(json.dumps([one.model_dump(mode="json") for one in everyone], indent=2, ensure_ascii=False) + "\n")
+        else:
+            csv.writer(text, lineterminator="\r\n").writerows(export_rows(everyone))
+    if file is None:
+        sys.stdout.write(text.getvalue())
+        return
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="") as out:
+        out.write(text.getvalue())
+
+
+@subscribers_app.command("list")
+def subscribers_list(
+    workspace: Folder = HERE,
+    addresses: Annotated[bool, typer.Option("--addresses", help="Spell the addresses out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Everybody on the list; addresses are masked unless asked for."""
+    from digest import show
+    from digest.addresses import masked
+    from digest.store import people
+
+    with open_(workspace) as opened, opened.store.read() as tx:
+        rows = [
+            person.subscriber if addresses else person.subscriber.model_copy(update={"email": masked(person.subscriber.email), "name": ""})
+            for person in people.everyone(tx, opened.store.vault)
+        ]
+    print_json([row.model_dump(mode="json") for row in rows]) if as_json else show.subscribers(rows)

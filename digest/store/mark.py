@@ -1,0 +1,104 @@
+"""The restore guard: how far the ledger had come, kept outside the database.
+
+A database that has fewer attempts than the mark says, or another epoch, is an older copy: mail may have gone out that it
+does not know of. The mark is written before a call and never ahead of what the database has durably kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import time
+from pathlib import Path
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from digest.model import Frozen
+from digest.store import schema as t
+
+_EVERY_S = 1.0  # an older copy less than a second behind is not told apart; every claim would cost a file otherwise
+_ISSUES = 60
+
+
+class Mark(Frozen):
+    """``attempts`` is the highest attempt number, ``issues`` the names of those that were handed over from."""
+
+    epoch: str
+    attempts: int
+    issues: tuple[str, ...] = ()
+
+
+class Guard:
+    """Keeps the mark of one database in a file beside it."""
+
+    def __init__(self, database: Path) -> None:
+        self._file = database.with_suffix(".mark")
+        self._written_at = 0.0
+        self._issues: dict[str, None] = {}
+
+    def read(self) -> Mark | None:
+        """The mark; None where there is none. An unreadable one counts as another epoch."""
+        try:
+            return Mark.model_validate_json(self._file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError):
+            return Mark(epoch="unreadable", attempts=0)
+
+    def is_older_copy(self, tx: Connection) -> bool:
+        """Whether this database may not know of mail that went out. A database without any attempt and mark is new."""
+        mark, attempts, epoch = self.read(), highest_attempt(tx), epoch_of(tx)
+        if mark is None:
+            return attempts > 0
+        return mark.epoch != epoch or attempts < mark.attempts
+
+    def write(self, epoch: str, attempts: int, issue: str | None = None, *, now: bool = False) -> None:
+        """Move the mark on; at most once a second unless ``now`` or the issue is new to it."""
+        if not self._issues and (mark := self.read()) and mark.epoch == epoch:
+            self._issues = dict.fromkeys(mark.issues)
+        fresh = issue is not None and issue not in self._issues
+        if not (now or fresh) and time.monotonic() - self._written_at < _EVERY_S:
+            return
+        if issue is not None:
+            self._issues[issue] = None
+        body = json.dumps({"epoch": epoch, "attempts": attempts, "issues": list(self._issues)[-_ISSUES:]})
+        partial = self._file.with_suffix(".mark.partial")
+        # A mark that cannot be written stays behind, which is safe: it only makes the guard blinder.
+        with contextlib.suppress(OSError):
+            partial.write_text(body, encoding="ascii")
+            partial.replace(self._file)
+            self._written_at = time.monotonic()
+
+
+def highest_attempt(tx: Connection) -> int:
+    """The newest attempt's number; 0 before any."""
+    return tx.execute(select(func.max(t.attempt.c.id))).scalar() or 0
+
+
+def epoch_of(tx: Connection) -> str:
+    """The database's own random name; empty before it has one."""
+    return tx.execute(select(t.meta.c.value).where(t.meta.c.key == "ledger_epoch")).scalar() or ""
+
+
+def new_epoch(tx: Connection) -> str:
+    """Give the database a name, in place of any it had."""
+    epoch = secrets.token_hex(16)
+    statement = upsert(t.meta).values(key="ledger_epoch", value=epoch)
+    tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": epoch}))
+    return epoch
+
+
+def doubtful_issues(tx: Connection) -> frozenset[str]:
+    """Issues that were handed over from in a later copy of this database, and that this one had not planned."""
+    text = tx.execute(select(t.meta.c.value).where(t.meta.c.key == "doubtful_issues")).scalar()
+    return frozenset(json.loads(text)) if text else frozenset()
+
+
+def put_doubtful_issues(tx: Connection, names: frozenset[str]) -> None:
+    """Keep them."""
+    body = json.dumps(sorted(names))
+    statement = upsert(t.meta).values(key="doubtful_issues", value=body)
+    tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": body}))
