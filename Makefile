@@ -24,8 +24,12 @@ lint: .venv/test.done
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit integration acceptance: .venv/test.done
+unit acceptance: .venv/test.done
 	$(BIN)/pytest tests/$@
+
+integration: .venv/test.done
+	@sh tests/integration/providers/get-postfix
+	$(BIN)/pytest -n 2 tests/integration
 
 browser: .venv/test.done
 	@sh tests/browser/get-chromium

@@ -12,7 +12,6 @@ from typing import Literal, Protocol
 
 from digest.compose import Edition, Envelope, Reader
 from digest.config import Config
-from digest.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -97,10 +96,17 @@ def make(config: Config, workspace: Path) -> Provider:
     """The provider that ``delivery.provider`` names.
 
     Raises:
-        ConfigError: it is not there yet.
+        ConfigError: its settings do not go together, or a secret is missing.
     """
-    if config.delivery.provider == "outbox":
-        from digest.providers.outbox import Outbox
+    delivery = config.delivery
+    if delivery.provider == "smtp":
+        from digest.providers.smtp import Smtp
 
-        return Outbox(workspace / config.delivery.outbox.path)
-    raise ConfigError(f'config.yaml: delivery.provider: "{config.delivery.provider}" is not built yet; use outbox')
+        return Smtp(delivery.smtp, config.smtp_password, config.sender.from_, workspace)
+    if delivery.provider == "sendgrid":
+        from digest.providers.sendgrid import SendGrid
+
+        return SendGrid(delivery.sendgrid, config.sendgrid_api_key)
+    from digest.providers.outbox import Outbox
+
+    return Outbox(workspace / delivery.outbox.path)

@@ -1,0 +1,249 @@
+"""The body of a Mail Send request, and what of a batch cannot go into it. Pure: nothing here talks to anybody.
+
+Sources: ``tsg_mail_v3.json`` of github.com/twilio/sendgrid-oai and the pages of twilio.com/docs/sendgrid about Mail Send, its
+errors and substitution tags. Where two of them disagree on a limit, the smaller one is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from digest.compose import Edition, Reader, header, slots_of
+from digest.compose.clean import clean_header
+from digest.compose.parts import escape
+from digest.errors import DeliveryRejected, RenderError
+from digest.providers import Parcel, Receipt
+
+MAX_READERS = 1000  # personalizations, and addresses, in a request
+MAX_SUBSTITUTION_BYTES = 10_000  # of one personalization, tags and values; another page says 50,000
+MAX_TAGS = 100  # of one personalization; another page says 150
+MAX_REQUEST_BYTES = 29_000_000  # the limit is 30 MB, decimal or binary, of request or of email: nobody says
+
+_OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Off by name, for the account's own settings hold where a request is silent. They would rewrite links, add a picture that
+# watches, a second unsubscribe footer, or text that nobody approved.
+_TRACKING: Mapping[str, Mapping[str, bool]] = {
+    "click_tracking": {"enable": False, "enable_text": False},
+    "open_tracking": {"enable": False},
+    "subscription_tracking": {"enable": False},
+    "ganalytics": {"enable": False},
+}
+
+
+@dataclass(frozen=True)
+class Going:
+    """A parcel in the request, and what its receipt says of it.
+
+    ``bytes`` are those of both bodies as its reader gets them. ``sha256`` is over all that is said to this reader, ids left
+    out, so that handing the same over again gives the same; hashing each rendered body would cost more than composing it.
+    """
+
+    parcel: Parcel
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """``body`` carries ``going``, one personalization each in that order; ``aside`` are receipts of those left out.
+
+    ``bytes`` is the size as the package writes it, every character outside ASCII escaped; a little more, never less.
+    """
+
+    body: dict[str, Any]
+    going: tuple[Going, ...]
+    aside: tuple[Receipt, ...]
+    bytes: int
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the request passes the limit."""
+        return self.bytes > MAX_REQUEST_BYTES
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A parcel that can go: its cleaned recipient, header fields, and values by slot."""
+
+    parcel: Parcel
+    to: dict[str, str]
+    fields: dict[str, str]
+    values: dict[str, str]
+
+
+def build(aid: str, parcels: Sequence[Parcel], *, sandbox: bool = False) -> Request:
+    """The request that carries what it can of a batch, which shares the edition and sender of its first parcel.
+
+    Raises:
+        DigestError, ValueError: what all of them share cannot be sent. The text is fit to be shown.
+    """
+    shared = parcels[0]
+    subject = clean_header(shared.edition.subject)
+    if not subject:
+        raise RenderError("the subject is empty; look at subject in templates/phrases.txt.j2")
+    common = _common_fields(shared)
+    ready: list[_Ready] = []
+    aside: list[Receipt] = []
+    taken: set[str] = set()
+    for parcel in parcels:
+        if len(ready) == MAX_READERS or not _alike(shared, parcel):
+            aside.append(Receipt(parcel.did, "deferred", "goes in a request of its own: another edition or sender, or no room"))
+            continue
+        try:
+            one = _ready(parcel, common)
+        except (DeliveryRejected, ValueError) as error:
+            aside.append(Receipt(parcel.did, "rejected", str(error)))
+            continue
+        # Documents and practice differ on whether this is refused; where it is taken, one of the two is lost on the way.
+        if one.to["email"].lower() in taken:
+            aside.append(Receipt(parcel.did, "deferred", "another delivery of the same request goes to the same address"))
+            continue
+        taken.add(one.to["email"].lower())
+        ready.append(one)
+    tags = _tags(shared.edition, subject, [*(value for one in ready for value in one.values.values()), shared.envelope.reply_to])
+    body = _shared_body(shared, subject, tags, sandbox=sandbox)
+    size = len(json.dumps(body))
+    personalizations, going = [], []
+    for one in ready:
+        try:
+            made = _personalization(one, tags)
+            ids = {"custom_args": {"did": _opaque(one.parcel.did), "aid": _opaque(aid)}}
+        except ValueError as error:
+            aside.append(Receipt(one.parcel.did, "rejected", str(error)))
+            continue
+        said = json.dumps(made, sort_keys=True)
+        size += len(said) + len(json.dumps(ids)) + 2
+        personalizations.append(made | ids)
+        fingerprint = hashlib.sha256(f"{shared.edition.content_hash}{said}".encode()).hexdigest()
+        going.append(Going(one.parcel, _rendered_bytes(one), fingerprint))
+    return Request(body | {"personalizations": personalizations}, tuple(going), tuple(aside), size + 100)
+
+
+def _alike(shared: Parcel, parcel: Parcel) -> bool:
+    if parcel is shared:
+        return True
+    ours, theirs = shared.envelope, parcel.envelope
+    same_edition = parcel.edition is shared.edition or parcel.edition.content_hash == shared.edition.content_hash
+    return same_edition and (ours.sender, ours.reply_to, ours.list_id, ours.feedback_id) == (
+        theirs.sender,
+        theirs.reply_to,
+        theirs.list_id,
+        theirs.feedback_id,
+    )
+
+
+def _ready(parcel: Parcel, common: Mapping[str, str]) -> _Ready:
+    to = header.address_of(parcel.reader.name, parcel.reader.email)
+    # Personalizations fail to quote these two in a display name (github.com/sendgrid/sendgrid-python/issues/291).
+    name = " ".join(re.sub("[,;]", " ", to.name).split())
+    return _Ready(
+        parcel,
+        {"email": to.email} | ({"name": name} if name else {}),
+        {**_own_fields(parcel.envelope.message_id, parcel.reader), **common},
+        slots_of(parcel.edition, parcel.reader),
+    )
+
+
+def _opaque(id: str) -> str:
+    """An id as it may leave.
+
+    Both stand in the personalization: the request's own ``custom_args`` are a string in the description of the API, and
+    "overridden" by the personalization's, which may mean as a whole. What is there is kept for good and shown to the
+    provider's staff, so it must say nothing.
+    """
+    if not _OPAQUE.fullmatch(id):
+        raise ValueError("an id is not made of letters and digits alone")
+    return id
+
+
+def _personalization(one: _Ready, tags: _Tags) -> dict[str, Any]:
+    """One reader's part, without ids."""
+    given = {tags.html[slot]: escape(one.values[slot]) for slot in tags.html} | {tags.text[slot]: one.values[slot] for slot in tags.text}
+    if len(given) > MAX_TAGS or sum(len(tag) + len(value.encode()) for tag, value in given.items()) > MAX_SUBSTITUTION_BYTES:
+        raise ValueError("what this reader alone gets is more than SendGrid takes for one reader")
+    made: dict[str, Any] = {"to": [one.to], "headers": one.fields}
+    return made | ({"substitutions": given} if given else {})
+
+
+def _shared_body(shared: Parcel, subject: str, tags: _Tags, *, sandbox: bool) -> dict[str, Any]:
+    edition = shared.edition
+    return {
+        "from": _mailbox(shared.envelope.sender),
+        "reply_to": _mailbox(shared.envelope.reply_to),
+        "subject": subject,
+        "content": [
+            {"type": "text/plain", "value": edition.text.fill(tags.text)},
+            {"type": "text/html", "value": edition.html.fill(tags.html)},
+        ],
+        "mail_settings": {"sandbox_mode": {"enable": sandbox}, "footer": {"enable": False}},
+        "tracking_settings": {name: dict(setting) for name, setting in _TRACKING.items()},
+    }
+
+
+def _mailbox(mailbox: str) -> dict[str, str]:
+    found = header.address(mailbox)
+    return {"email": found.email} | ({"name": found.name} if found.name else {})
+
+
+def _common_fields(parcel: Parcel) -> dict[str, str]:
+    """The header fields that all readers share. They go with each reader all the same: nobody says whether a
+    personalization's ``headers`` are merged into the request's or take their place.
+    """
+    envelope = parcel.envelope
+    fields = (
+        header.list_id_field(parcel.edition.newsletter, envelope.list_id),
+        header.plain_field("Precedence", "bulk"),
+        header.plain_field("Auto-Submitted", "auto-generated"),
+        header.plain_field("X-Auto-Response-Suppress", "OOF, AutoReply"),
+        header.plain_field("Feedback-ID", envelope.feedback_id) if envelope.feedback_id else "",
+    )
+    return _unfolded("".join(fields))
+
+
+def _own_fields(message_id: str, reader: Reader) -> dict[str, str]:
+    # No Date: it may be set, but whether it would then stand twice is not documented.
+    return _unfolded(header.message_id_field(message_id) + header.unsubscribe_fields(reader.unsubscribe_url, reader.unsubscribe_mailto))
+
+
+def _unfolded(block: str) -> dict[str, str]:
+    """Header fields as names and values; SendGrid folds by itself."""
+    lines = block.replace("\r\n ", " ").split("\r\n")
+    pairs = (line.partition(":") for line in lines if line)
+    return {name: value.strip() for name, _, value in pairs}
+
+
+@dataclass(frozen=True)
+class _Tags:
+    """The tag of each slot, in HTML and in text: substitution goes over all parts alike, but only HTML is escaped."""
+
+    html: Mapping[str, str]
+    text: Mapping[str, str]
+
+
+def _tags(edition: Edition, subject: str, values: Iterable[str]) -> _Tags:
+    """Tags that stand nowhere in what is sent, so that no title and no name can pass for one, replaced once or twice.
+
+    All have one length and begin with the stem: none is a part of another. They have no blank and none of ``<>&``,
+    as the page about substitution tags asks. Whether letters' case matters is not documented: it is as if it did not.
+    """
+    everything = "\0".join((subject, *edition.html.texts, *edition.text.texts, *values)).lower()
+    tries = 0
+    while (stem := hashlib.sha256(f"{edition.content_hash}{tries}".encode()).hexdigest()[:12]) in everything:
+        tries += 1
+    return _Tags(
+        {slot: f"-dg{stem}h{n:02}-" for n, slot in enumerate(sorted(set(edition.html.slots)))},
+        {slot: f"-dg{stem}t{n:02}-" for n, slot in enumerate(sorted(set(edition.text.slots)))},
+    )
+
+
+def _rendered_bytes(one: _Ready) -> int:
+    edition = one.parcel.edition
+    size = edition.html.size + edition.text.size
+    size += sum(len(escape(one.values[slot]).encode()) * times for slot, times in Counter(edition.html.slots).items())
+    return size + sum(len(one.values[slot].encode()) * times for slot, times in Counter(edition.text.slots).items())
