@@ -21,9 +21,10 @@ from digest.cli import steps
 from digest.cli import questions
 from digest.cli import operating
 from digest.cli import people
+from digest.cli import feedback
 # isort: on
 
-__all__ = ["app", "main", "operating", "people", "questions", "steps"]
+__all__ = ["app", "feedback", "main", "operating", "people", "questions", "steps"]
 
 
 def main() -> None:

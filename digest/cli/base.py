@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,7 +58,8 @@ def fail(text: str) -> NoReturn:
 
 @contextmanager
 def open_(folder: Path, on: date | None = None) -> Iterator[Workspace]:
-    """The workspace, for the length of a command."""
+    """The workspace, for the length of a command. What it writes there is its owner's alone: it is about people's health."""
+    os.umask(0o077)
     from digest.workspace import open_workspace
 
     with open_workspace(folder, on) as workspace:

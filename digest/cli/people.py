@@ -55,6 +55,7 @@ def subscribers_export(
         sys.stdout.write(text.getvalue())
         return
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="") as out:
+        os.fchmod(out.fileno(), 0o600)  # also where the file was there before
         out.write(text.getvalue())
 
 

@@ -1,0 +1,1 @@
+"""What is reachable over HTTP. Imported only by the commands that serve."""
