@@ -33,7 +33,7 @@ def parse(text: str) -> Address:
     if re.search(r"[\s,;]", bare):
         raise ValueError("holds a blank, a comma or a semicolon: one address, please")
     try:
-        found = validate_email(bare, check_deliverability=False, test_environment=True)
+        found = validate_email(bare, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         raise ValueError(re.sub(re.escape(bare), "it", str(error)).rstrip(".")) from error
     ascii_domain = found.ascii_domain.lower()

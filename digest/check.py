@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from digest import config, interests, select, subscribe
-from digest.config import Config, FolderSource
+from digest.config import Config, Fetch, FolderSource
 from digest.errors import ConfigError, SourceError, StoreError
 from digest.interests import Interests
 from digest.model import Interest, Rule, Summary, loosen_rule
@@ -20,12 +20,11 @@ def check(workspace: Path) -> tuple[Problem, ...]:
     lists, found = interests.examine(workspace)
     problems += found
     problems += tuple(_templates(workspace))
-    if settings is not None:
-        summaries, found = _summaries(workspace, settings)
-        problems += found
-        if lists.all:
-            problems += tuple(_idle_rules(workspace, settings, lists, summaries + _gathered(workspace, settings)))
-            problems += tuple(_subscribers(workspace, settings, lists))
+    summaries, found = _summaries(workspace, settings)
+    problems += found
+    if settings is not None and lists.all:
+        problems += tuple(_idle_rules(workspace, settings, lists, summaries + _gathered(workspace, settings)))
+    problems += tuple(_subscribers(workspace, settings, lists))
     return tuple(sorted(dict.fromkeys(problems), key=lambda p: (p.file, p.line, p.severity)))
 
 
@@ -35,15 +34,21 @@ def _templates(workspace: Path) -> Sequence[Problem]:
     return check_templates(workspace / "templates")
 
 
-def _summaries(workspace: Path, settings: Config) -> tuple[tuple[Summary, ...], tuple[Problem, ...]]:
-    """The folders' summaries and what is wrong in them; other kinds of source are read by `digest gather`."""
+def _summaries(workspace: Path, settings: Config | None) -> tuple[tuple[Summary, ...], tuple[Problem, ...]]:
+    """The folders' summaries and what is wrong in them; other kinds of source are read by `digest gather`.
+
+    Where the configuration cannot be read, the usual folder is.
+    """
     from digest.sources import Context, folder
 
     summaries: list[Summary] = []
     problems: list[Problem] = []
-    for source in settings.sources:
+    usual = FolderSource(name="ours", kind="folder", path=Path("summaries")) if (workspace / "summaries").is_dir() else None
+    sources = settings.sources if settings else (usual,)
+    zone, fetch = (settings.newsletter.timezone, settings.fetch) if settings else ("UTC", Fetch())
+    for source in sources:
         if isinstance(source, FolderSource):
-            context = Context(workspace=workspace, timezone=settings.newsletter.timezone, fetch=settings.fetch, now=datetime.now(UTC))
+            context = Context(workspace=workspace, timezone=zone, fetch=fetch, now=datetime.now(UTC))
             try:
                 problems.extend(folder.examine(source, context))
                 summaries.extend(folder.read(source, context).summaries)
@@ -112,8 +117,9 @@ def _leaves(rule: Rule) -> Iterator[tuple[str, str]]:
         yield from _leaves(part)
 
 
-def _subscribers(workspace: Path, settings: Config, lists: Interests) -> Iterator[Problem]:
-    allowed = subscribe.Terms(frozenset(interest.id for interest in lists.all), tuple(settings.cadences), settings.newsletter.timezone)
+def _subscribers(workspace: Path, settings: Config | None, lists: Interests) -> Iterator[Problem]:
+    cadences, zone = (tuple(settings.cadences), settings.newsletter.timezone) if settings else ((), "UTC")
+    allowed = subscribe.Terms(frozenset(interest.id for interest in lists.all), cadences, zone)
     for file in subscriber_files(workspace):
         try:
             for item in subscribe.read_file(file, f"subscribers/{file.name}", allowed):

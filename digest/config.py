@@ -7,6 +7,7 @@ only. A mistake is a ``ConfigError`` that names file, line and key, and what wou
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import zoneinfo
 from datetime import date
@@ -97,7 +98,7 @@ class Newsletter(Frozen):
 
 
 class Sender(Frozen):
-    """Who the emails come from. ``message_id_domain`` is the one after ``@`` in Message-ID and List-Id."""
+    """Who the emails come from. The domain of ``from`` is the one in Message-ID and List-Id."""
 
     model_config = {"frozen": True, "extra": "forbid", "populate_by_name": True}
 
@@ -237,7 +238,7 @@ class SelectionRules(Frozen):
 
     max_teasers: Annotated[int, Field(ge=1, le=60)] = 12
     max_per_interest: Annotated[int, Field(ge=1, le=60)] = 5
-    max_html_kb: Annotated[int, Field(ge=20, le=100)] = 80
+    max_html_kb: Annotated[int, Field(ge=30, le=100)] = 80
     when_empty: Literal["skip", "highlights"] = "skip"
     by_audience: bool = False
 
@@ -409,7 +410,23 @@ def examine(workspace: Path) -> tuple[Config | None, tuple[Problem, ...]]:
     ]
     if found:
         return None, tuple(found)
+    if strays := _stray_variables():
+        return None, strays
     try:
         return Config(**data), ()
     except ValidationError as error:
         return None, explain("config.yaml", tree, data, error, Config)
+
+
+def _stray_variables() -> tuple[Problem, ...]:
+    """Overrides in the environment that name no key: a misspelt one would be ignored without a word."""
+    known = [name for name in Config.model_fields if name != "sendgrid_api_key"]
+    found = []
+    for variable in sorted(os.environ):
+        first = variable.removeprefix("DIGEST_").partition("__")[0].lower()
+        if not variable.startswith("DIGEST_") or variable == "DIGEST_WORKSPACE" or first.startswith("test_") or first in known:
+            continue
+        near = difflib.get_close_matches(first, known, 1)
+        advice = f"; did you mean DIGEST_{near[0].upper()}?" if near else ""
+        found.append(Problem(file="the environment", text=f"{variable}: names no key of config.yaml{advice}"))
+    return tuple(found)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from digest import handover, issue
-from digest.errors import IssueError, ProviderUnusable
+from digest import feedback, handover, issue
+from digest.errors import IssueError, IssueWaits, ProviderUnusable
 from digest.handover import Progress
 from digest.model import DeliveryState as S
 from digest.model import Frozen, IssueState
@@ -81,6 +81,7 @@ def status(workspace: Workspace, name: str) -> StatusReport:
         next_try_at = ledger.next_at(tx, row.id)
         contradictions = ledger.contradictions(tx, row.id)
     fields: dict[str, Any] = {state.value: count for state, count in counts.items() if state is not S.PLANNED}
+    fields["ready"] += counts[S.PLANNED]  # chosen for, and waiting for planning to be complete
     report = StatusReport(
         issue=row.name,
         state=row.state.value,
@@ -115,11 +116,11 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
     if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
-        return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name))
+        return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name) or _show_again(workspace, row))
     _refuse_paused(row)
-    ready = issue.make_ready(workspace, name)
     provider = make(workspace.config, workspace.path)
     try:
+        ready = issue.make_ready(workspace, name)
         issue.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
         resolved = recover(workspace, provider, ready.row)
         drained = handover.Run(workspace, provider, ready, progress).drain()
@@ -137,7 +138,7 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
 
 def _refuse_paused(row: IssueRow) -> None:
     if row.paused_at is not None:
-        raise IssueError(f"{row.name} is paused ({row.pause_reason}); `digest resume {row.name}` lets it go on")
+        raise IssueWaits(f"{row.name} is paused ({row.pause_reason}); `digest resume {row.name}` lets it go on")
 
 
 def _waits(stands: StatusReport) -> str:
@@ -154,12 +155,23 @@ def _place(workspace: Workspace, name: str) -> str:
     return str(page) if (workspace.path / page).exists() else ""
 
 
+def _show_again(workspace: Workspace, row: IssueRow) -> str:
+    """The page of an issue whose writing had failed."""
+    provider = make(workspace.config, workspace.path)
+    try:
+        place = provider.finish(row.name, f"{workspace.config.newsletter.name}, {row.local_date.isoformat()}")
+    finally:
+        provider.close()
+    return str(place.relative_to(workspace.path)) if place else ""
+
+
 def recover(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
     """Settle what an earlier run left open by what the provider knows for certain. Returns how many are resolved."""
+    feedback.apply(workspace)  # what the provider has told meanwhile comes before any other evidence
     with workspace.store.write() as tx:
         # The workspace is held, and the embedded store has one sender at a time: whoever had a lease is gone.
         ledger.reap(tx, row.id, everything=True)
-        open_rows = ledger.uncertain(tx, row.id)
+        open_rows = ledger.uncertain(tx, row.id, provider.name)
     known = provider.look_up(row.name, [did for _, did in open_rows]) if open_rows else {}
     with workspace.store.write() as tx:
         sent = [id for id, did in open_rows if known.get(did) is True]
@@ -176,6 +188,7 @@ def settle_uncertain(workspace: Workspace, provider: Provider, row: IssueRow) ->
 
     Returns how many are ready again.
     """
+    feedback.apply(workspace)
     with workspace.store.write() as tx:
         again = 0
         if row.uncertain == "resend":

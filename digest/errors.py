@@ -33,6 +33,10 @@ class IssueError(DigestError):
     """The issue is not in a state that allows what was asked."""
 
 
+class IssueWaits(IssueError):
+    """Nothing is wrong: the issue waits for its hour, an approval, a reader or a word from the operator."""
+
+
 class LinkError(DigestError):
     """A signed link is mangled or not ours."""
 

@@ -145,9 +145,11 @@ def why(workspace: Workspace, address: str, name: str) -> Why:
     members = {stored.row for stored in material.members}
     zone = ZoneInfo(workspace.zone)
     verdicts = []
+    settled = Selection.model_validate_json(delivery.selection) if delivery and delivery.selection else None
     for id, piece in material.catalogue.summaries.items():
-        shown = decisions[id].reason in (Reason.SHOWN, Reason.HIGHLIGHT)
-        verdicts.append(Verdict(id=id, title=piece.title, shown=shown, why=_words(decisions[id], labels, material, id, seen)))
+        decision = _as_planned(decisions[id], id, settled)
+        shown = decision.reason in (Reason.SHOWN, Reason.HIGHLIGHT)
+        verdicts.append(Verdict(id=id, title=piece.title, shown=shown, why=_words(decision, labels, material, id, seen)))
     for stored, fate in fates:
         if stored.row not in members and fate in _NOT_IN_ISSUE:
             piece, reason = stored.summary, _NOT_IN_ISSUE[fate]
@@ -163,7 +165,7 @@ def why(workspace: Workspace, address: str, name: str) -> Why:
         issue=name,
         planned=delivery is not None,
         state=delivery.state.value if delivery else "not planned",
-        reason=delivery.reason if delivery else _not_planned(subscriber.status, subscriber.cadence, row.cadence),
+        reason=delivery.reason if delivery else _not_planned(subscriber.status, subscriber.cadence, row.cadence, row.planned is not None),
         verdicts=tuple(sorted(verdicts, key=lambda verdict: (not verdict.shown, verdict.title))),
     )
 
@@ -175,12 +177,26 @@ _NOT_IN_ISSUE = {
 }
 
 
-def _not_planned(status: Status, cadence: str, wanted: str) -> str:
+def _not_planned(status: Status, cadence: str, wanted: str, planned: bool) -> str:
     if status is not Status.ACTIVE:
         return f"this subscriber is {status}"
     if cadence != wanted:
         return f"this subscriber gets the {cadence} issues, not the {wanted} ones"
+    if planned:
+        return "this subscriber was not on the list when the issue was planned; this is what they would have got"
     return "this issue has not been planned yet; this is what they would get now"
+
+
+def _as_planned(decision: select.Decision, id: str, settled: Selection | None) -> select.Decision:
+    """What was planned counts, also where today's preferences would choose otherwise."""
+    if settled is None:
+        return decision
+    for section in settled.sections:
+        if any(placed.summary == id for placed in section.teasers):
+            return select.Decision(Reason.SHOWN, section.interest)
+    if id in settled.highlights:
+        return select.Decision(Reason.HIGHLIGHT)
+    return select.Decision(Reason.NOT_CHOSEN, decision.interest) if decision.reason in (Reason.SHOWN, Reason.HIGHLIGHT) else decision
 
 
 def _words(decision: select.Decision, labels: dict[str, str], material: issue.Material, id: str, seen: dict[int, str]) -> str:
@@ -192,6 +208,8 @@ def _words(decision: select.Decision, labels: dict[str, str], material: issue.Ma
             return "nothing new in the interests; one of the editor's highlights"
         case Reason.SEEN:
             return f"was in {seen.get(material.rows[id], 'an earlier issue')}"
+        case Reason.NOT_CHOSEN:
+            return "was not chosen when the issue was planned; the reader's choices have changed since"
         case Reason.OTHER_AUDIENCE:
             return f"written for {', '.join(material.catalogue.summaries[id].audience)}"
         case Reason.OVER_INTEREST_CAP:

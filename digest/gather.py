@@ -6,7 +6,7 @@ One broken source or entry never stops the others.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import NamedTuple
@@ -116,7 +116,7 @@ def _keep(workspace: Workspace, reading: _Reading, dry_run: bool) -> SourceRepor
     report = SourceReport(name=reading.source.name)
     try:
         with workspace.store.write() as tx:
-            report = _write(tx, reading, now(tx))
+            report = _write(tx, reading, now(tx), {source.name for source in workspace.config.sources})
             if dry_run:
                 raise _DryRun
     except _DryRun:
@@ -124,12 +124,12 @@ def _keep(workspace: Workspace, reading: _Reading, dry_run: bool) -> SourceRepor
     return report
 
 
-def _write(tx: Connection, reading: _Reading, at: datetime) -> SourceReport:
+def _write(tx: Connection, reading: _Reading, at: datetime, configured: Collection[str]) -> SourceReport:
     name, kind, settings = reading.source.name, reading.source.kind, _settings_hash(reading.source)
     if reading.harvest is None:
         catalogue.record_failure(tx, name, kind, settings, reading.error, at)
         return SourceReport(name=name, error=reading.error)
-    harvest, counted = _take_all(tx, reading.harvest, at)
+    harvest, counted = _take_all(tx, reading.harvest, at, configured)
     catalogue.record_reading(tx, name, kind, settings, harvest, at)
     return SourceReport(
         name=name,
@@ -141,7 +141,7 @@ def _write(tx: Connection, reading: _Reading, at: datetime) -> SourceReport:
     )
 
 
-def _take_all(tx: Connection, harvest: Harvest, at: datetime) -> tuple[Harvest, dict[str, int]]:
+def _take_all(tx: Connection, harvest: Harvest, at: datetime, configured: Collection[str]) -> tuple[Harvest, dict[str, int]]:
     """Keep each summary; two entries of one reading that are the same piece count once, the second is refused."""
     counted = {"new": 0, "changed": 0, "also": 0}
     met: dict[int, Summary] = {}
@@ -156,7 +156,7 @@ def _take_all(tx: Connection, harvest: Harvest, at: datetime) -> tuple[Harvest, 
                 Refusal(ref=summary.title[:80], reason=f'the same piece as "{met[row].title[:80]}" ({_shared(summary, met[row])})')
             )
             continue
-        what, row = catalogue.take(tx, summary, at)
+        what, row = catalogue.take(tx, summary, at, configured)
         met[row] = summary
         if what in counted:
             counted[what] += 1

@@ -156,15 +156,21 @@ class Run:
         pending = [claim]
         while pending:
             part = pending.pop()
-            parcels, refused = self._parcels(part)
+            try:
+                parcels, refused = self._parcels(part)
+            except Exception:
+                self._give_back([part, *pending])  # nothing has been handed over
+                raise
+            part = self._set_aside(part, refused)
             handover = self._call(part, parcels)
             if handover is None:
                 self._give_back([part, *pending])
                 return
             if handover.split and len(parcels) > 1:
-                pending += self._halve(part, refused)
+                with self.workspace.store.write() as tx:
+                    pending += ledger.divide(tx, self.ready.row.id, part, lease=self._lease, provider=self.provider.name)
                 continue
-            self._settle(part, refused, handover)
+            self._settle(part, handover)
             self._mind(handover)
             if self._halt.is_set() and pending:
                 self._give_back(pending)
@@ -189,6 +195,18 @@ class Run:
                 reader = slots(self.workspace, one.did, sid, address, name)
                 parcels.append(Parcel(one.did, self._editions[one.edition], reader, envelope(self._look, self.ready.row.cadence, one)))
         return parcels, refused
+
+    def _set_aside(self, claim: Claim, refused: list[Settled]) -> Claim:
+        """The claim without what is settled already. It is written before the call: had the process died in between, an event
+        of the call would otherwise count for those who were never in it.
+        """
+        if not refused:
+            return claim
+        done = {one.delivery.id for one in refused}
+        with self.workspace.store.write() as tx:
+            ledger.settle(tx, claim, refused, outcome="")
+        self._count(len(refused))
+        return claim._replace(deliveries=tuple(one for one in claim.deliveries if one.id not in done))
 
     def _held_back(self, one: Claimed, address: str, at: datetime) -> Settled | None:
         """A message to real people that must not leave: the address is not allowed, or its domain has had its share."""
@@ -215,29 +233,24 @@ class Run:
             return replace(handover, receipts=(Receipt(parcels[0].did, "rejected", reason),), split=False)
         return handover
 
-    def _halve(self, claim: Claim, refused: list[Settled]) -> list[Claim]:
-        done = {one.delivery.id for one in refused}
-        rest = claim._replace(deliveries=tuple(one for one in claim.deliveries if one.id not in done))
-        with self.workspace.store.write() as tx:
-            ledger.settle(tx, claim, refused, outcome="split")
-            return ledger.divide(tx, self.ready.row.id, rest, lease=self._lease, provider=self.provider.name)
-
     # --- settling ---
 
-    def _settle(self, claim: Claim, refused: list[Settled], handover: Handover) -> None:
+    def _settle(self, claim: Claim, handover: Handover) -> None:
         by_did = {receipt.did: receipt for receipt in handover.receipts}
-        done = {one.delivery.id for one in refused}
         with self.workspace.store.write() as tx:
             at = now(tx)
-            settled = [self._settled(one, by_did.get(one.did), handover, at) for one in claim.deliveries if one.id not in done]
+            settled = [self._settled(one, by_did.get(one.did), handover, at) for one in claim.deliveries]
             outcome = "stopped" if handover.stop else "trouble" if handover.trouble else "answered"
             codes = {receipt.code for receipt in handover.receipts if receipt.code}
             code = handover.code or (codes.pop() if len(codes) == 1 else "")
             ref = handover.ref or " ".join(receipt.ref for receipt in handover.receipts if receipt.ref)[:500]
-            ledger.settle(tx, claim, [*refused, *settled], outcome=outcome, code=code, ref=ref)
+            ledger.settle(tx, claim, settled, outcome=outcome, code=code, ref=ref)
+        self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
+
+    def _count(self, done: int, accepted: int = 0) -> None:
         with self._lock:
-            self._accepted += sum(one.state is S.ACCEPTED for one in settled)
-            self._done += len(claim.deliveries)
+            self._accepted += accepted
+            self._done += done
             self.progress(Progress("send", self._done, self.ready.row.planned))
 
     def _settled(self, one: Claimed, receipt: Receipt | None, handover: Handover, at: datetime) -> Settled:

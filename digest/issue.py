@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from digest import calendar, interests, select
 from digest.compose import CompiledIssue, compile_issue, look_of, make_edition
 from digest.config import SelectionRules
-from digest.errors import DigestError, IssueError
+from digest.errors import DigestError, IssueError, IssueWaits
 from digest.interests import Interests
 from digest.model import Audience, DeliveryState, Follower, Frozen, IssueState, Selection, Slot
 from digest.store import catalogue, ledger, now, people
@@ -99,6 +99,7 @@ class DraftReport(Frozen):
     content_hash: str
     approval: str
     existed: bool = False
+    unsent: tuple[str, ...] = ()
 
 
 def slot_of(workspace: Workspace, cadence: str) -> Slot:
@@ -138,6 +139,11 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False) -> DraftRe
         row = ledger.issue_named(tx, slot.name)
         assert row is not None
         count = len(ledger.members(tx, row.id))
+        unsent = tuple(
+            other.name
+            for other in ledger.issues(tx)
+            if other.cadence == cadence and other.due_at < slot.due_at and other.state in (IssueState.DRAFTED, IssueState.APPROVED)
+        )
     tally = [fate for _, fate in found]
     return DraftReport(
         issue=slot.name,
@@ -151,6 +157,7 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False) -> DraftRe
         content_hash=row.content_hash,
         approval=approval_of(workspace, cadence),
         existed=not fresh,
+        unsent=unsent,
     )
 
 
@@ -189,6 +196,8 @@ def _write_draft(
             uncertain=workspace.config.delivery.uncertain,
         )
         names = {stored.source for stored, _ in found} | set(catalogue.sources(tx))
+        # A source that could not be read yet takes part, too: what it brings late is late, not backlog.
+        names |= {source.name for source in workspace.config.sources}
         members = [(stored.row, stored.seq) for stored in material.members]
         ledger.put_members(tx, row, material.slot.cadence, members, sorted(names))
 
@@ -280,7 +289,11 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
     if is_frozen(row) and blob is not None:
         return Ready(row, material, CompiledIssue.from_json(zlib.decompress(blob).decode()))
     if not workspace.is_due(row.slot):
-        raise IssueError(f"{name} is due at {row.due_at:%Y-%m-%d %H:%M} UTC; wait, or act as of its date with --on {row.local_date}")
+        raise IssueWaits(f"{name} is due at {row.due_at:%Y-%m-%d %H:%M} UTC; wait, or act as of its date with --on {row.local_date}")
+    _check_still_wanted(workspace, material)
+    with workspace.store.read() as tx:
+        if not people.readers_after(tx, row.cadence, 0, 1):
+            raise IssueWaits(f"nobody who may be written to gets {row.cadence} issues yet; {name} stays a draft")
     compiled = material.compile(workspace)
     content_hash = material.content_hash(compiled)
     _check_approval(workspace, row, content_hash)
@@ -298,6 +311,20 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
     return Ready(row, material, compiled)
 
 
+def _check_still_wanted(workspace: Workspace, material: Material) -> None:
+    """What was held back or retracted since the draft must not leave."""
+    with workspace.store.read() as tx:
+        newest = catalogue.load(tx, rows=[stored.row for stored in material.members])
+    for stored in newest:
+        unwanted = select.unwanted(stored.summary, material.slot.due_at)
+        if unwanted:
+            cadence = material.slot.cadence
+            raise IssueWaits(
+                f'"{stored.summary.title}" has been {unwanted} since {material.slot.name} was drafted; '
+                f"`digest draft {cadence} --on {material.slot.local_date} --again` drafts it without"
+            )
+
+
 def _send_not_after(workspace: Workspace, row: IssueRow, at: datetime) -> datetime | None:
     """By the database's clock; what of the limit has passed already is counted from the date acted as of."""
     limit = workspace.config.delivery.late_limit_h
@@ -308,9 +335,9 @@ def _check_approval(workspace: Workspace, row: IssueRow, content_hash: str) -> N
     if approval_of(workspace, row.cadence) == "automatic":
         return
     if row.approved_hash is None:
-        raise IssueError(f"{row.name} waits for approval: look at it, then `digest approve {row.name}`")
+        raise IssueWaits(f"{row.name} waits for approval: look at it, then `digest approve {row.name}`")
     if row.approved_hash != content_hash:
-        raise IssueError(
+        raise IssueWaits(
             f"{row.name} has changed since it was approved (a template, interest or rule): look again, then `digest approve {row.name}`"
         )
 
@@ -341,6 +368,7 @@ class Planner:
     def __init__(self, ready: Ready) -> None:
         self._ready = ready
         self._costs = costs_of(ready.compiled)
+        self._known = {interest.id for interest in ready.material.interests.all}
         self._outcomes: dict[Follower, tuple[Selection, Composed | None]] = {}
         self._rows: dict[str, int] = {}
 
@@ -351,13 +379,11 @@ class Planner:
         if not readers:
             return []
         first, end = readers[0].row, readers[-1].row
-        seen = ledger.seen(tx, first, end, [stored.row for stored in material.members])
+        seen = ledger.seen(tx, self._ready.row.id, first, end, [stored.row for stored in material.members])
         owed = ledger.owed_notices(tx, slot.due_at, first, end)
         return [(reader, self._follower(reader, seen, owed)) for reader in readers]
 
-    def _follower(
-        self, reader: people.Reader, seen: Mapping[int, frozenset[int]], owed: Mapping[int, list[tuple[int, datetime]]]
-    ) -> Follower:
+    def _follower(self, reader: people.Reader, seen: Mapping[int, frozenset[int]], owed: Mapping[int, list[tuple[int, str]]]) -> Follower:
         ids = self._ready.material.ids
         follower = Follower(
             interests=reader.interests,
@@ -396,7 +422,7 @@ class Planner:
     def _plan(self, tx: Connection, reader: people.Reader, selection: Selection, edition: Composed | None) -> Plan:
         material = self._ready.material
         if edition is None:
-            reason = "no interests" if not reader.interests else "nothing new"
+            reason = "nothing new" if set(reader.interests) & self._known else "no interests"
             return Plan(reader.row, reader.interests, None, DeliveryState.SKIPPED, reason, (), ())
         if edition.hash not in self._rows:
             self._rows[edition.hash] = ledger.put_edition(tx, self._ready.row.id, *edition)
@@ -408,14 +434,14 @@ class Planner:
             state=state,
             reason=edition.problem,
             summaries=tuple(material.rows[id] for id in selection.teasers),
-            notices=tuple((material.rows[id], _notice_at(material, id)) for id in selection.notices),
+            notices=tuple((material.rows[id], _notice(material, id)) for id in selection.notices),
         )
 
 
-def _notice_at(material: Material, id: str) -> datetime:
+def _notice(material: Material, id: str) -> str:
     notice = next(stored.summary.notice for stored in material.notices if stored.summary.id == id)
     assert notice is not None
-    return notice.at
+    return notice.digest()
 
 
 def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = lambda _: None) -> int:

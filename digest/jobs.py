@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
+
+from sqlalchemy import Connection
 
 from digest import check, dispatch, gather, interests, issue, subscribe
 from digest.dispatch import SendReport
-from digest.errors import IssueError
+from digest.errors import IssueWaits
 from digest.gather import GatherReport
 from digest.handover import Progress
 from digest.issue import DraftReport
-from digest.model import DeliveryState, Frozen
+from digest.model import DeliveryState, Frozen, IssueState
 from digest.store import catalogue, ledger, people
 from digest.subscribe import Import
 from digest.workspace import Workspace
@@ -44,9 +46,12 @@ def run(workspace: Workspace, cadence: str, progress: Callable[[Progress], None]
     gathered = gather.gather(workspace, lambda _: progress(Progress("gather", next(read), total)))
     progress(Progress("draft", 0, None))
     report = issue.draft(workspace, cadence)
+    if report.existed and report.state is IssueState.DRAFTED and report.approval == "automatic":
+        # Nobody looks at it before it leaves, so it should hold what is known now.
+        report = issue.draft(workspace, cadence, again=True)
     try:
         sent = dispatch.send(workspace, slot.name, progress)
-    except IssueError as error:
+    except IssueWaits as error:
         return RunReport(imported=imported, gathered=gathered, draft=report, waits=str(error))
     return RunReport(imported=imported, gathered=gathered, draft=report, sent=sent)
 
@@ -94,6 +99,7 @@ class Overview(Frozen):
     summaries: int
     subscribers: dict[str, int]
     issues: tuple[IssueLine, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def overview(workspace: Workspace) -> Overview:
@@ -111,4 +117,22 @@ def overview(workspace: Workspace) -> Overview:
             counts = ledger.counts(tx, row.id)
             accepted = counts[DeliveryState.ACCEPTED]
             lines.append(IssueLine(issue=row.name, state=row.state, planned=sum(counts.values()), accepted=accepted, due_at=row.due_at))
-        return Overview(sources=tuple(health), summaries=catalogue.count(tx), subscribers=people.count_by_status(tx), issues=tuple(lines))
+        return Overview(
+            sources=tuple(health),
+            summaries=catalogue.count(tx),
+            subscribers=people.count_by_status(tx),
+            issues=tuple(lines),
+            warnings=tuple(_warnings(tx, workspace)),
+        )
+
+
+def _warnings(tx: Connection, workspace: Workspace) -> Iterator[str]:
+    """Readers who wait for something that is no longer there."""
+    lists, _ = interests.examine(workspace.path)
+    known = {interest.id for interest in lists.all}
+    for interest, count in sorted(people.count_by_interest(tx).items()):
+        if known and interest not in known:
+            yield f"{count} active readers follow {interest}, which is no interest any more"
+    for cadence, count in sorted(people.count_by_cadence(tx).items()):
+        if cadence not in workspace.config.cadences:
+            yield f"{count} active readers are to get {cadence} issues, and there is no such cadence"

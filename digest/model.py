@@ -72,6 +72,10 @@ class Notice(Frozen):
     at: Instant
     text: Text
 
+    def digest(self) -> str:
+        """Hash of what it says: another wording or kind is another notice."""
+        return hashlib.sha256(f"{self.kind}\0{self.at.isoformat()}\0{self.text}".encode()).hexdigest()
+
 
 class Summary(Frozen):
     """One published piece, as a source gave it.
@@ -197,11 +201,6 @@ class Rule(Frozen):
     any: tuple[Rule, ...] = ()
     all: tuple[Rule, ...] = ()
     none: tuple[Rule, ...] = Field(default=(), alias="not")
-
-    @classmethod
-    def model_validate_loose(cls, data: Any) -> Rule:
-        """Validate what YAML gives, where one value may stand without brackets."""
-        return cls.model_validate(loosen_rule(data))
 
 
 _LISTS = ("tag", "words", "source", "journal", "audience", "evidence", "any", "all", "not")

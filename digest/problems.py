@@ -99,6 +99,8 @@ def explain(name: str, tree: yaml.Node | None, data: Any, error: ValidationError
         elif entry["type"] in ("union_tag_invalid", "union_tag_not_found"):
             tag = entry["input"].get("kind", "") if isinstance(entry["input"], Mapping) else ""
             text = f'{key}.kind: "{tag}" is not a kind of source (folder, feed, page, text, json)' if tag else f"{key}.kind: is missing"
+        elif entry["input"] is None:
+            text = f"{key}: is empty; give it a value or leave the key out"
         else:
             text = (f"{key}: " if key else "") + entry["msg"].removeprefix("Value error, ")
         found.append(Problem(file=name, line=line_of(tree, path), text=_with_environment(text, path)))

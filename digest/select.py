@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -202,11 +202,14 @@ def fate(known: Known, due_at: datetime) -> Fate:
         return Fate.FUTURE
     if known.summary.published_at <= known.archive_until:
         return Fate.ARCHIVE
-    if known.summary.hold:
-        return Fate.HELD
-    if told(known.summary.notice, due_at) and known.summary.notice is not None and known.summary.notice.kind == "retraction":
-        return Fate.RETRACTED
-    return Fate.MEMBER
+    return {"held back": Fate.HELD, "retracted": Fate.RETRACTED}.get(unwanted(known.summary, due_at), Fate.MEMBER)
+
+
+def unwanted(summary: Summary, due_at: datetime) -> str:
+    """Why a summary must not be sent although it is a member of an issue; empty where it may."""
+    if summary.hold:
+        return "held back"
+    return "retracted" if told(summary.notice, due_at) and summary.notice and summary.notice.kind == "retraction" else ""
 
 
 def told(notice: Notice | None, due_at: datetime) -> bool:
@@ -228,6 +231,7 @@ class Reason(StrEnum):
     OVER_INTEREST_CAP = "over_interest_cap"
     OVER_EMAIL_CAP = "over_email_cap"
     OVER_SIZE = "over_size"
+    NOT_CHOSEN = "not_chosen"
 
 
 class Decision(NamedTuple):
@@ -304,7 +308,7 @@ def _place(issue: Catalogue, reader: Follower, rules: SelectionRules) -> _Draft:
             decisions[id] = Decision(Reason.NOT_FOLLOWED)
         elif id in reader.seen:
             decisions[id] = Decision(Reason.SEEN, under)
-        elif rules.by_audience and piece.audience and reader.audience and not set(piece.audience) & set(reader.audience):
+        elif not _meant_for(piece, reader, rules):
             decisions[id] = Decision(Reason.OTHER_AUDIENCE, under)
         else:
             decisions[id] = Decision(Reason.SHOWN, under)
@@ -312,6 +316,10 @@ def _place(issue: Catalogue, reader: Follower, rules: SelectionRules) -> _Draft:
     for interest, summaries in placed.items():
         summaries.sort(key=functools.partial(issue.order, interest))
     return _Draft(placed, decisions)
+
+
+def _meant_for(piece: Summary, reader: Follower, rules: SelectionRules) -> bool:
+    return not (rules.by_audience and piece.audience and reader.audience) or bool(set(piece.audience) & set(reader.audience))
 
 
 def _trim(issue: Catalogue, draft: _Draft, reader: Follower, rules: SelectionRules, costs: Costs) -> None:
@@ -324,7 +332,7 @@ def _trim(issue: Catalogue, draft: _Draft, reader: Follower, rules: SelectionRul
     ranked = ranked[: rules.max_teasers]
     budget = rules.max_html_kb * 1024 - costs.frame - sum(costs.notice.get(id, 0) for id in reader.owed)
     size = sum(costs.teaser.get(id, 0) for _, id in ranked) + sum(costs.section.get(i, 0) for i, ids in draft.placed.items() if ids)
-    while ranked and size > budget:
+    while len(ranked) > 1 and size > budget:  # one teaser is always worth a letter
         interest, id = ranked.pop()
         draft.drop(interest, id, Reason.OVER_SIZE)
         size -= costs.teaser.get(id, 0) + (0 if draft.placed[interest] else costs.section.get(interest, 0))
@@ -335,11 +343,10 @@ def _also(issue: Catalogue, reader: Follower, under: str, summary: str) -> tuple
 
 
 def _highlights(issue: Catalogue, reader: Follower, rules: SelectionRules, costs: Costs) -> tuple[str, ...]:
-    picks = sorted(
-        (id for id, piece in issue.summaries.items() if piece.highlight and id not in reader.seen), key=lambda id: issue.order("", id)
-    )[: rules.max_per_interest]
+    wanted = [id for id, piece in issue.summaries.items() if piece.highlight and id not in reader.seen and _meant_for(piece, reader, rules)]
+    picks = sorted(wanted, key=functools.partial(issue.order, ""))[: rules.max_per_interest]
     budget = rules.max_html_kb * 1024 - costs.frame - sum(costs.notice.get(id, 0) for id in reader.owed)
-    while picks and sum(costs.teaser.get(id, 0) for id in picks) > budget:
+    while len(picks) > 1 and sum(costs.teaser.get(id, 0) for id in picks) > budget:
         picks.pop()
     return tuple(picks)
 
@@ -353,8 +360,3 @@ def group_key(issue: Catalogue, reader: Follower) -> Follower:
         seen=reader.seen & issue.summaries.keys(),
         owed=reader.owed,
     )
-
-
-def unmatched(issue: Catalogue) -> Sequence[str]:
-    """The summaries that no interest takes and no editor excluded."""
-    return [id for id in issue.summaries if not issue.follows[id] and id not in issue.excluded]

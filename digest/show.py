@@ -86,10 +86,10 @@ def gathered_json(report: GatherReport) -> dict[str, Any]:
 
 def gathered(report: GatherReport, dry_run: bool = False) -> None:
     """What each source gave, and what was refused."""
-    table = _table("source", "new", "changed", "refused", "", numbers=("new", "changed", "refused"))
+    table = _table("source", "new", "changed", "also at", "refused", "", numbers=("new", "changed", "also at", "refused"))
     for source in report.sources:
         word = source.error or source.warning or ("not modified" if source.unchanged else "")
-        table.add_row(source.name, str(source.new), str(source.changed), str(source.refused), escape(word))
+        table.add_row(source.name, str(source.new), str(source.changed), str(source.also), str(source.refused), escape(word))
     out.print(table)
     _refusals(report)
     verb = "Would have gathered" if dry_run else "Gathered"
@@ -109,6 +109,8 @@ def drafted(report: DraftReport) -> None:
     out.print(f"  window  after {report.opens_after:%Y-%m-%d %H:%M} up to {report.due_at:%Y-%m-%d %H:%M} UTC")
     out.print(f"  waiting {report.future} dated later, {report.held} held back, {report.archive} archive")
     out.print(f"  content {report.content_hash[:12]}")
+    for name in report.unsent:
+        out.print(f"[yellow]{name} is drafted and has not been sent; what it holds is in no later issue[/yellow]")
     if report.approval == "required" and report.state == "drafted":
         out.print(f"Next: `digest approve {report.issue}`, then `digest send {report.issue}`.")
     elif report.state in ("drafted", "approved"):
@@ -239,6 +241,8 @@ def overview(report: Overview) -> None:
             out.print(f"  {escape(source.name)}: {escape(refusal)}")
     people = ", ".join(f"{count} {word}" for word, count in sorted(report.subscribers.items())) or "none yet"
     out.print(f"\n{_plural(report.summaries, 'summary', 'summaries')}; subscribers: {people}")
+    for warning in report.warnings:
+        out.print(f"[yellow]{escape(warning)}[/yellow]")
     if report.issues:
         out.print()
         lines = _table("issue", "state", "planned", "accepted", "due (UTC)", numbers=("planned", "accepted"))

@@ -89,7 +89,10 @@ def read_file(file: Path, name: str, allowed: Terms, encoding: str | None = None
         except StopIteration:
             return
         except csv.Error as error:
-            yield Problem(file=name, line=line, text=f"not CSV: {error}")
+            if "unexpected end" in str(error):
+                yield Problem(file=name, line=line, text="a quote that opens here is never closed; nothing from this line on was read")
+            else:
+                yield Problem(file=name, line=line, text=f"not CSV: {error}")
             continue
         if not any(cell.strip() for cell in cells):
             continue
@@ -122,6 +125,8 @@ def _decode(raw: bytes, name: str, encoding: str | None) -> str:
 
 
 def _check_header(header: Sequence[str], name: str) -> None:
+    if len(header) == 1 and ";" in header[0]:
+        raise ConfigError(f"{name}:1: the columns are separated by semicolons; save the file with commas between them")
     if "email" not in header:
         raise ConfigError(f"{name}:1: the first line must name the columns, email among them (all: {','.join(COLUMNS)})")
     for column in header:
@@ -152,7 +157,7 @@ def _row(cells: Mapping[str, str], name: str, line: int, allowed: Terms) -> Row 
             email=address.spelling,
             name=_name(values.get("name", "")),
             interests=_interests(values.get("interests", ""), allowed),
-            cadence=_one_of("cadence", values.get("cadence") or allowed.cadences[0], allowed.cadences),
+            cadence=_one_of("cadence", values.get("cadence") or next(iter(allowed.cadences), "monthly"), allowed.cadences),
             language=values.get("language", ""),
             audience=tuple(Audience(_one_of("audience", word, [a.value for a in Audience])) for word in _words(values.get("audience", ""))),
             status=Status(_one_of("status", values.get("status") or "active", [s.value for s in Status])),
@@ -187,7 +192,7 @@ def _interests(cell: str, allowed: Terms) -> tuple[str, ...]:
 
 
 def _one_of(column: str, word: str, known: Sequence[str]) -> str:
-    if word in known:
+    if word in known or not known:  # no list: it could not be read, and `digest check` says so itself
         return word
     near = difflib.get_close_matches(word, known, 1)
     raise ValueError(f'{column}: "{word}" is not one of {", ".join(known)}' + (f"; did you mean {near[0]}?" if near else ""))
@@ -276,9 +281,13 @@ def merge(old: Subscriber, new: Subscriber, given: frozenset[str]) -> tuple[Subs
         values |= {"consent_at": new.consent_at, "consent_source": new.consent_source}
     if old.status in (Status.UNSUBSCRIBED, Status.SUPPRESSED) and new.status is not old.status:
         note = f"this address is {old.status}; an import does not revive it"
-    elif old.status is Status.PENDING and new.status is Status.ACTIVE and new.consent_at is None:
-        note = "this address has not confirmed yet; an import without consent_at does not confirm it"
-    elif "status" in given or (old.status is Status.PENDING and new.consent_at):
+    elif old.status in (Status.PENDING, Status.PAUSED) and new.status is Status.ACTIVE:
+        if "consent_at" in values:
+            values["status"] = new.status
+        elif "status" in given or old.status is Status.PENDING:
+            word = "has not confirmed yet" if old.status is Status.PENDING else "is paused"
+            note = f"this address {word}; only a newer consent_at makes it active"
+    elif "status" in given:
         values["status"] = new.status
     return old.model_copy(update=values), note
 

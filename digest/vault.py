@@ -53,17 +53,24 @@ class Vault:
         return hmac.new(self._index_key, address_key.encode(), hashlib.sha256).digest()
 
 
-def open_vault(workspace: Path, secret: str | None) -> Vault:
+def open_vault(workspace: Path, secret: str | None, *, may_make: bool = True) -> Vault:
     """The vault of a workspace; makes ``var/secret.key`` where no secret is given and none exists.
 
+    ``may_make`` is False where a database is there already: a new key would open nothing in it.
+
     Raises:
-        ConfigError: the secret is too short or the file cannot be read or made.
+        ConfigError: the secret is too short or lost, or the file cannot be read or made.
     """
     if secret is not None:
         return Vault(_decode(secret, "DIGEST_SECRET_KEY"))
     file = workspace / "var" / "secret.key"
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not may_make and not file.exists():
+            raise ConfigError(
+                "var/secret.key is gone, but the database that it opens is there; put the key back from where you keep its copy, "
+                "or set DIGEST_SECRET_KEY. A new key would not open what was written with the old one, so none was made"
+            )
         try:
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

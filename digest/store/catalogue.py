@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.model import Harvest, Summary
@@ -87,22 +87,25 @@ def _put_source(tx: Connection, name: str, values: Mapping[str, object]) -> None
     tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-def take(tx: Connection, summary: Summary, at: datetime) -> tuple[Taken, int]:
+def take(tx: Connection, summary: Summary, at: datetime, configured: Collection[str] | None = None) -> tuple[Taken, int]:
     """Keep a summary once (DESIGN section 4, rule 1); say what it was and which row it is.
 
-    A piece that another source brought before is noted as "also at" and keeps its first source's text.
+    A piece that another source brought before is noted as "also at" and keeps its first source's text, unless that source is
+    no longer ``configured``: then this one takes it over.
     """
     row = find(tx, summary)
     if row is None:
         return "new", _add(tx, summary, at)
-    _remember_identifiers(tx, row, summary.identifiers)
+    row = _unite(tx, row, summary)
     stored = tx.execute(
         select(t.summary.c.source, t.revision.c.hash).join(t.revision, t.revision.c.seq == t.summary.c.seq).where(t.summary.c.id == row)
     ).one()
     if stored.source != summary.source:
-        statement = upsert(t.also_at).values(summary_id=row, source=summary.source, url=summary.url, at=at)
-        added = tx.execute(statement.on_conflict_do_nothing()).rowcount
-        return ("also" if added else "same"), row
+        if configured is None or stored.source in configured:
+            statement = upsert(t.also_at).values(summary_id=row, source=summary.source, url=summary.url, at=at)
+            added = tx.execute(statement.on_conflict_do_nothing()).rowcount
+            return ("also" if added else "same"), row
+        tx.execute(update(t.summary).where(t.summary.c.id == row).values(source=summary.source))
     if stored.hash == summary.digest():
         return "same", row
     _revise(tx, row, summary, at)
@@ -110,19 +113,52 @@ def take(tx: Connection, summary: Summary, at: datetime) -> tuple[Taken, int]:
 
 
 def find(tx: Connection, summary: Summary) -> int | None:
-    """The row this piece is known by; the strongest identifier decides.
+    """The row this piece is known by: the one that its own source brought under the same id, else by its strongest identifier.
 
-    Two papers with different DOIs are two, even where they share a link.
+    A source that corrects a DOI means the same piece. Across sources two papers with different DOIs are two, even where they
+    share a link.
     """
+    rows = _rows(tx, summary)
+    own = next((rows[key] for key in summary.identifiers if key.startswith(f"source:{summary.source}:") and key in rows), None)
+    if own is not None:
+        return own
     doi = next((key for key in summary.identifiers if key.startswith("doi:")), None)
-    query = select(t.identifier.c.key, t.identifier.c.summary_id).where(t.identifier.c.key.in_(summary.identifiers))
-    rows: dict[str, int] = dict(tx.execute(query).all())
     for key in summary.identifiers:
-        if key in rows:
-            row = rows[key]
-            if doi is None or key == doi or not _has_other_doi(tx, row, doi):
-                return row
+        if key in rows and (doi is None or key == doi or not _has_other_doi(tx, rows[key], doi)):
+            return rows[key]
     return None
+
+
+def _rows(tx: Connection, summary: Summary) -> dict[str, int]:
+    """The rows that its identifiers stand for, those that turned out to be another's as that other."""
+    query = (
+        select(t.identifier.c.key, func.coalesce(t.summary.c.same_as, t.summary.c.id))
+        .join(t.summary, t.summary.c.id == t.identifier.c.summary_id)
+        .where(t.identifier.c.key.in_(summary.identifiers))
+    )
+    return dict(tx.execute(query).all())
+
+
+def _unite(tx: Connection, row: int, summary: Summary) -> int:
+    """Learn the piece's identifiers; two rows that turn out to be one paper become one.
+
+    The one that readers were given, or else the older, stays; whoever was given the other counts as having been given it.
+    """
+    rows = _rows(tx, summary)
+    doi = next((key for key in summary.identifiers if key.startswith("doi:")), None)
+    _remember_identifiers(tx, row, summary.identifiers)
+    other = rows.get(doi or "", row)
+    if other == row:
+        return row
+    given = set(tx.execute(select(t.member.c.summary_id).where(t.member.c.summary_id.in_([row, other]))).scalars())
+    stays, goes = sorted((row, other), key=lambda one: (one not in given, one))
+    tx.execute(update(t.summary).where((t.summary.c.id == goes) | (t.summary.c.same_as == goes)).values(same_as=stays))
+    items = select(t.delivery_item.c.subscriber_id, literal(stays), t.delivery_item.c.delivery_id).where(
+        t.delivery_item.c.summary_id == goes
+    )
+    columns = ["subscriber_id", "summary_id", "delivery_id"]
+    tx.execute(insert(t.delivery_item).prefix_with("OR IGNORE").from_select(columns, items))
+    return stays
 
 
 def _has_other_doi(tx: Connection, row: int, doi: str) -> bool:
@@ -151,13 +187,15 @@ def _remember_identifiers(tx: Connection, row: int, keys: Iterable[str]) -> None
 
 
 def _revise(tx: Connection, row: int, summary: Summary, at: datetime) -> None:
-    notice_at = summary.notice.at if summary.notice else None
+    notice_hash = summary.notice.digest() if summary.notice else None
     seq = tx.execute(
         insert(t.revision)
-        .values(summary_id=row, hash=summary.digest(), body=summary.model_dump_json(), notice_at=notice_at, at=at)
+        .values(summary_id=row, hash=summary.digest(), body=summary.model_dump_json(), notice_hash=notice_hash, at=at)
         .returning(t.revision.c.seq)
     ).scalar_one()
-    tx.execute(update(t.summary).where(t.summary.c.id == row).values(seq=seq, published_at=summary.published_at, notice_at=notice_at))
+    values = {"seq": seq, "published_at": summary.published_at, "notice_hash": notice_hash}
+    values["notice_at"] = summary.notice.at if summary.notice else None
+    tx.execute(update(t.summary).where(t.summary.c.id == row).values(**values))
 
 
 def highest_seq(tx: Connection) -> int:
@@ -177,6 +215,7 @@ def load(tx: Connection, seqs: Sequence[int] | None = None, *, rows: Sequence[in
         query = query.join(t.revision, t.revision.c.summary_id == t.summary.c.id)
     else:
         query = query.join(t.revision, t.revision.c.seq == t.summary.c.seq)
+        query = query.where(t.summary.c.same_as.is_(None))
     wanted = seqs if seqs is not None else rows
     column = t.revision.c.seq if seqs is not None else t.summary.c.id
     found: list[Stored] = []

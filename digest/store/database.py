@@ -11,12 +11,13 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, literal_column, make_url, select, text
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from digest.errors import BusyError, StoreError
 from digest.store.mark import Guard
-from digest.store.schema import Instant
+from digest.store.schema import Instant, meta
 from digest.vault import Vault, open_vault
 
 HEAD = "0002"  # the newest migration; a test holds it equal to what migrations/ says
@@ -73,6 +74,7 @@ def open_store(workspace: Path, url: str, secret: str | None) -> Store:
     store = open_empty(workspace, url, secret)
     try:
         _upgrade(store)
+        _check_key(store)
     except BaseException:
         store.close()
         raise
@@ -94,7 +96,8 @@ def open_empty(workspace: Path, url: str, secret: str | None) -> Store:
     engine = create_engine(parsed.set(database=str(file)))
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
-    return Store(engine, open_vault(workspace, secret), file.with_suffix(".lock"))
+    known = file.exists() and file.stat().st_size > 0
+    return Store(engine, open_vault(workspace, secret, may_make=not known), file.with_suffix(".lock"))
 
 
 def now(tx: Connection) -> datetime:
@@ -133,7 +136,7 @@ def _explained() -> Iterator[None]:
 def _reason(error: DBAPIError) -> str:
     said = str(error.orig)
     if "locked" in said or "busy" in said:
-        return "the database is busy with another program; try again in a moment, nothing was changed"
+        return "the database is busy with another program; try again in a moment, nothing was lost"
     if "full" in said:
         return "the disk that holds the database is full; make room and run the same command again, nothing was lost"
     if "readonly" in said or "unable to open" in said:
@@ -162,6 +165,20 @@ def _upgrade(store: Store) -> None:
     if found is not None and found > HEAD:
         raise StoreError(f"this database has schema {found}, made by a newer digest; this one knows up to {HEAD}: upgrade the program")
     migrate(store, HEAD)
+
+
+def _check_key(store: Store) -> None:
+    """The key must be the one that the database was begun with: with another, everybody on the list would seem to be new."""
+    with store.read() as tx:
+        known = tx.execute(select(meta.c.value).where(meta.c.key == "key_fingerprint")).scalar()
+    if known is None:
+        with store.write() as tx:
+            tx.execute(insert(meta).values(key="key_fingerprint", value=store.vault.fingerprint).on_conflict_do_nothing())
+    elif known != store.vault.fingerprint:
+        raise StoreError(
+            "this database was written with another key than DIGEST_SECRET_KEY or var/secret.key now holds; "
+            "put the right one back, nothing was changed"
+        )
 
 
 def migrate(store: Store, target: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
 
 from digest.model import DeliveryState as S
 from digest.model import IssueState
@@ -103,6 +103,9 @@ def cancel(tx: Connection, issue: int) -> int:
     open_rows = and_(t.delivery.c.issue_id == issue, t.delivery.c.state.in_([S.READY.value, S.PLANNED.value]))
     moved = tx.execute(update(t.delivery).where(open_rows).values(state=S.SKIPPED.value, state_at=now(tx), reason="cancelled")).rowcount
     count = tx.execute(select(func.count()).where(t.delivery.c.issue_id == issue)).scalar_one()
+    left = tx.execute(select(exists().where(t.delivery.c.issue_id == issue, t.delivery.c.attempts > 0))).scalar()
+    if not left:  # nobody got anything of it, so the next issue may have its summaries
+        tx.execute(delete(t.member).where(t.member.c.issue_id == issue))
     tx.execute(
         update(t.issue)
         .where(t.issue.c.id == issue)

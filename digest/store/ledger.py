@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, Table, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.model import DeliveryState as S
@@ -20,6 +20,9 @@ from digest.store import holding
 from digest.store import schema as t
 from digest.store.database import now
 from digest.store.people import writable
+
+# A delivery in one of these states has given its reader nothing, and will not.
+NOT_GIVEN = [S.SKIPPED.value, S.FAILED.value, S.EXPIRED.value, S.QUARANTINED.value]
 
 
 class IssueRow(NamedTuple):
@@ -75,24 +78,33 @@ def _issue(row: Row[Any] | None) -> IssueRow | None:
 
 def archive_ends(tx: Connection, slot: Slot) -> dict[str, datetime]:
     """For every source that took part in an issue of this cadence: up to when what it published is backlog."""
-    query = (
-        select(t.participant.c.source, func.min(t.issue.c.opens_after, type_=t.Instant()))
+    first = (
+        select(t.participant.c.source, func.min(t.issue.c.id).label("id"))
         .join(t.issue, t.issue.c.id == t.participant.c.issue_id)
         .where(t.issue.c.cadence == slot.cadence)
         .group_by(t.participant.c.source)
+        .subquery()
     )
+    # The first one drafted: an older issue drawn later does not bring the backlog between back to life.
+    query = select(first.c.source, t.issue.c.opens_after).join(t.issue, t.issue.c.id == first.c.id)
     return {source: min(opens, slot.opens_after) for source, opens in tx.execute(query)}
 
 
 def taken_by(tx: Connection, cadence: str) -> dict[int, str]:
     """Which issue of the cadence has each summary already."""
-    query = select(t.member.c.summary_id, t.issue.c.name).join(t.issue, t.issue.c.id == t.member.c.issue_id)
-    return dict(tx.execute(query.where(t.member.c.cadence == cadence)).all())
+    piece = func.coalesce(t.summary.c.same_as, t.summary.c.id)
+    query = (
+        select(piece, t.issue.c.name)
+        .join(t.member, t.member.c.summary_id == t.summary.c.id)
+        .join(t.issue, t.issue.c.id == t.member.c.issue_id)
+        .where(t.member.c.cadence == cadence)
+    )
+    return dict(tx.execute(query).all())
 
 
 def put_issue(tx: Connection, slot: Slot, *, known_seq: int, content_hash: str, frozen: Mapping[str, Any], uncertain: str) -> int:
     """Write a draft, new or drawn anew: a draft drawn anew is nobody's approved text. Returns the row."""
-    values = {
+    values: dict[str, Any] = {
         "state": IssueState.DRAFTED.value,
         "drafted_at": now(tx),
         "known_seq": known_seq,
@@ -102,13 +114,8 @@ def put_issue(tx: Connection, slot: Slot, *, known_seq: int, content_hash: str, 
         "approved_hash": None,
         "approved_at": None,
     }
-    fixed = {
-        "name": slot.name,
-        "cadence": slot.cadence,
-        "local_date": slot.local_date,
-        "opens_after": slot.opens_after,
-        "due_at": slot.due_at,
-    }
+    values |= {"opens_after": slot.opens_after, "due_at": slot.due_at}
+    fixed = {"name": slot.name, "cadence": slot.cadence, "local_date": slot.local_date}
     statement = upsert(t.issue).values(**fixed, **values).on_conflict_do_update(index_elements=["name"], set_=values)
     row: int = tx.execute(statement.returning(t.issue.c.id)).scalar_one()
     return row
@@ -159,7 +166,7 @@ class Plan(NamedTuple):
     state: S
     reason: str
     summaries: tuple[int, ...]
-    notices: tuple[tuple[int, datetime], ...]
+    notices: tuple[tuple[int, str], ...]
 
 
 def planned_up_to(tx: Connection, issue: int) -> int:
@@ -167,12 +174,19 @@ def planned_up_to(tx: Connection, issue: int) -> int:
     return tx.execute(select(func.max(t.delivery.c.subscriber_id)).where(t.delivery.c.issue_id == issue)).scalar() or 0
 
 
-def seen(tx: Connection, first: int, last: int, summaries: Sequence[int]) -> dict[int, frozenset[int]]:
-    """Which of these summaries the subscribers of a range of rows were given before."""
+def seen(tx: Connection, issue: int, first: int, last: int, summaries: Sequence[int]) -> dict[int, frozenset[int]]:
+    """Which of these summaries the subscribers of a range of rows were given by other issues."""
     found: dict[int, set[int]] = {}
     for start in range(0, len(summaries), 500):
-        query = select(t.delivery_item.c.subscriber_id, t.delivery_item.c.summary_id).where(
-            t.delivery_item.c.subscriber_id.between(first, last), t.delivery_item.c.summary_id.in_(summaries[start : start + 500])
+        query = (
+            select(t.delivery_item.c.subscriber_id, t.delivery_item.c.summary_id)
+            .join(t.delivery, t.delivery.c.id == t.delivery_item.c.delivery_id)
+            .where(
+                t.delivery_item.c.subscriber_id.between(first, last),
+                t.delivery_item.c.summary_id.in_(summaries[start : start + 500]),
+                t.delivery.c.issue_id != issue,
+                t.delivery.c.state.not_in(NOT_GIVEN),
+            )
         )
         for subscriber, summary in tx.execute(query):
             found.setdefault(subscriber, set()).add(summary)
@@ -180,27 +194,33 @@ def seen(tx: Connection, first: int, last: int, summaries: Sequence[int]) -> dic
 
 
 def seen_before(tx: Connection, subscriber: int, summaries: Sequence[int], issue: int) -> dict[int, str]:
-    """Which of these summaries a subscriber was given in another issue, and in which."""
+    """Which of these summaries a subscriber was given by an issue planned before this one, and by which."""
+    own = select(t.delivery.c.id).where(t.delivery.c.issue_id == issue, t.delivery.c.subscriber_id == subscriber).scalar_subquery()
     query = (
         select(t.delivery_item.c.summary_id, t.issue.c.name)
         .join(t.delivery, t.delivery.c.id == t.delivery_item.c.delivery_id)
         .join(t.issue, t.issue.c.id == t.delivery.c.issue_id)
-        .where(t.delivery_item.c.subscriber_id == subscriber, t.delivery.c.issue_id != issue)
+        .where(
+            t.delivery_item.c.subscriber_id == subscriber,
+            t.delivery.c.issue_id != issue,
+            t.delivery.c.state.not_in(NOT_GIVEN),
+            or_(own.is_(None), t.delivery.c.id < own),
+        )
     )
     wanted = set(summaries)
     return {summary: name for summary, name in tx.execute(query) if summary in wanted}
 
 
-def owed_notices(tx: Connection, due_at: datetime, first: int, last: int) -> dict[int, list[tuple[int, datetime]]]:
+def owed_notices(tx: Connection, due_at: datetime, first: int, last: int) -> dict[int, list[tuple[int, str]]]:
     """Corrections and retractions that subscribers of a range of rows are owed: they were sent the piece before it was noted."""
     query = (
-        _owed(due_at, t.delivery_item.c.subscriber_id, t.summary.c.id, t.summary.c.notice_at)
+        _owed(due_at, t.delivery_item.c.subscriber_id, t.summary.c.id, t.summary.c.notice_hash)
         .where(t.delivery_item.c.subscriber_id.between(first, last))
         .order_by(t.delivery_item.c.subscriber_id, t.summary.c.id)
     )
-    owed: dict[int, list[tuple[int, datetime]]] = {}
-    for subscriber, summary, at in tx.execute(query):
-        owed.setdefault(subscriber, []).append((summary, at))
+    owed: dict[int, list[tuple[int, str]]] = {}
+    for subscriber, summary, notice in tx.execute(query):
+        owed.setdefault(subscriber, []).append((summary, notice))
     return owed
 
 
@@ -210,16 +230,18 @@ def owed_summaries(tx: Connection, due_at: datetime) -> list[int]:
 
 
 def _owed(due_at: datetime, *columns: Any) -> Select[Any]:
-    sent_issue, sent_revision = t.issue.alias(), t.revision.alias()
+    sent_issue, sent_revision, telling = t.issue.alias(), t.revision.alias(), t.delivery.alias()
     told = exists().where(
         t.delivery_notice.c.subscriber_id == t.delivery_item.c.subscriber_id,
         t.delivery_notice.c.summary_id == t.summary.c.id,
-        t.delivery_notice.c.notice_at == t.summary.c.notice_at,
+        t.delivery_notice.c.notice_hash == t.summary.c.notice_hash,
+        t.delivery_notice.c.delivery_id == telling.c.id,
+        telling.c.state.not_in(NOT_GIVEN),
     )
     sent_without_it = or_(
-        sent_revision.c.notice_at.is_(None),
-        sent_revision.c.notice_at != t.summary.c.notice_at,
-        sent_revision.c.notice_at > sent_issue.c.due_at,
+        sent_revision.c.notice_hash.is_(None),
+        sent_revision.c.notice_hash != t.summary.c.notice_hash,
+        t.summary.c.notice_at > sent_issue.c.due_at,
     )
     return (
         select(*columns)
@@ -262,15 +284,18 @@ def put_plans(tx: Connection, issue: int, plans: Sequence[Plan], date_header: st
             .returning(t.delivery.c.id)
         ).scalar_one()
         if plan.summaries:
-            tx.execute(
-                insert(t.delivery_item),
-                [{"subscriber_id": plan.subscriber, "summary_id": summary, "delivery_id": row} for summary in plan.summaries],
-            )
+            given = [{"subscriber_id": plan.subscriber, "summary_id": summary, "delivery_id": row} for summary in plan.summaries]
+            _give(tx, t.delivery_item, given)
         if plan.notices:
-            tx.execute(
-                insert(t.delivery_notice),
-                [{"subscriber_id": plan.subscriber, "summary_id": s, "notice_at": a, "delivery_id": row} for s, a in plan.notices],
-            )
+            told = [{"subscriber_id": plan.subscriber, "summary_id": s, "notice_hash": n, "delivery_id": row} for s, n in plan.notices]
+            _give(tx, t.delivery_notice, told)
+
+
+def _give(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Note what a delivery gives; one that came to nothing before gives way to it."""
+    statement = upsert(table)
+    keys = [column.name for column in table.primary_key]
+    tx.execute(statement.on_conflict_do_update(index_elements=keys, set_={"delivery_id": statement.excluded.delivery_id}), rows)
 
 
 def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False) -> int:
@@ -461,9 +486,11 @@ def reap(tx: Connection, issue: int, *, everything: bool) -> int:
     ).rowcount
 
 
-def uncertain(tx: Connection, issue: int) -> list[tuple[int, str]]:
-    """Rows and dids of the deliveries whose outcome is not known and not yet a person's to decide."""
+def uncertain(tx: Connection, issue: int, provider: str | None = None) -> list[tuple[int, str]]:
+    """Rows and dids of the deliveries whose outcome is not known and not yet a person's to decide; handed to that provider."""
     query = select(t.delivery.c.id, t.delivery.c.did).where(t.delivery.c.issue_id == issue, t.delivery.c.state == S.UNCERTAIN.value)
+    if provider is not None:
+        query = query.join(t.attempt, t.attempt.c.id == t.delivery.c.attempt_id).where(t.attempt.c.provider == provider)
     return list(tx.execute(query.order_by(t.delivery.c.id)))
 
 
@@ -585,11 +612,11 @@ def delivery_of(tx: Connection, issue: int, subscriber: int) -> DeliveryRow | No
 
 
 def selections(tx: Connection, issue: int) -> list[tuple[str, int]]:
-    """Every edition's selection (JSON) with its number of accepted or still open deliveries."""
+    """Every edition's selection (JSON) with its number of accepted or still open deliveries; what came to nothing does not count."""
     query = (
         select(t.edition.c.selection, func.count())
         .join(t.delivery, t.delivery.c.edition_id == t.edition.c.id)
-        .where(t.edition.c.issue_id == issue)
+        .where(t.edition.c.issue_id == issue, t.delivery.c.state.not_in(NOT_GIVEN))
         .group_by(t.edition.c.id)
     )
     return list(tx.execute(query))

@@ -128,6 +128,12 @@ def count_by_interest(tx: Connection) -> dict[str, int]:
     return dict(tx.execute(query).all())
 
 
+def count_by_cadence(tx: Connection) -> dict[str, int]:
+    """How many active subscribers get the issues of each cadence."""
+    query = select(t.subscriber.c.cadence, func.count()).where(t.subscriber.c.status == Status.ACTIVE.value)
+    return dict(tx.execute(query.group_by(t.subscriber.c.cadence)).all())
+
+
 def _open(tx: Connection, vault: Vault, row: Row[Any]) -> Subscriber:
     interests = tx.execute(select(t.follows.c.interest).where(t.follows.c.subscriber_id == row.id).order_by(t.follows.c.position))
     return Subscriber.model_validate(

@@ -90,6 +90,8 @@ summary = Table(
     Column("published_at", Instant, nullable=False, index=True),
     Column("seq", Integer, nullable=False, index=True),  # its newest revision
     Column("notice_at", Instant, index=True),
+    Column("notice_hash", String),
+    Column("same_as", Integer),  # the summary that this one turned out to be
 )
 
 revision = Table(
@@ -99,7 +101,7 @@ revision = Table(
     Column("summary_id", ForeignKey("summary.id"), nullable=False, index=True),
     Column("hash", String, nullable=False),
     Column("body", Text, nullable=False),
-    Column("notice_at", Instant),
+    Column("notice_hash", String),
     Column("at", Instant, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -279,7 +281,7 @@ delivery_notice = Table(
     metadata,
     Column("subscriber_id", ForeignKey("subscriber.id"), primary_key=True),
     Column("summary_id", ForeignKey("summary.id"), primary_key=True),
-    Column("notice_at", Instant, primary_key=True),
+    Column("notice_hash", String, primary_key=True),
     Column("delivery_id", ForeignKey("delivery.id"), nullable=False, index=True),
 )
 

@@ -11,9 +11,9 @@ from datetime import date
 import pytest
 
 from digest import dispatch, explain, gather, interests, issue, jobs
-from digest.errors import IssueError, ProviderUnusable
+from digest.errors import ConfigError, IssueError, IssueWaits, ProviderUnusable
 from digest.providers import outbox
-from digest.store import people
+from digest.store import ledger, people
 from digest.subscribe import import_file
 from digest.workspace import open_workspace
 from tests.support.make import CONFIG, make_workspace, write_summary
@@ -119,6 +119,110 @@ def test_a_correction_goes_to_exactly_those_who_were_sent_the_piece(letter):
     assert all("seven people" in text for text in sent.values()) and set(sent) == {"ana@example.org", "ben@example.org", "cat@example.org"}
     run(letter, "2026-07-01")
     assert not any("seven people" in text for text in messages(letter, "monthly-2026-07-01").values())
+
+
+def test_what_is_held_back_or_retracted_after_the_draft_does_not_leave(edited):
+    run(edited)
+    with open_workspace(edited, date(2026, 5, 1)) as opened:
+        issue.approve(opened, "monthly-2026-05-01")
+        write_summary(edited, "rice", "2026-04-20", "diet", hold="true")
+        gather.gather(opened)
+        with pytest.raises(IssueWaits, match="held back since"):
+            dispatch.send(opened, "monthly-2026-05-01")
+        assert issue.draft(opened, "monthly", again=True).members == 2
+
+
+def test_an_automatic_draft_that_has_not_left_takes_in_what_is_known_now(letter):
+    with open_workspace(letter, date(2026, 5, 1)) as opened:
+        gather.gather(opened)
+        issue.draft(opened, "monthly")
+    write_summary(letter, "rice", "2026-04-20", "diet", notice='{kind: retraction, at: 2026-04-28, text: "It does not hold."}')
+    run(letter)
+    assert not any("Piece rice" in text for text in messages(letter).values())
+
+
+def test_an_issue_waits_until_there_is_somebody_to_read_it(letter):
+    (letter / "subscribers" / "people.csv").unlink()
+    report = run(letter)
+    assert report.sent is None and "stays a draft" in report.waits
+    (letter / "subscribers" / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    assert run(letter).sent.status.accepted == 3
+
+
+def test_a_draft_before_the_first_gathering_does_not_make_everything_backlog(letter):
+    with open_workspace(letter, date(2026, 5, 1)) as opened:
+        assert issue.draft(opened, "monthly").members == 0
+    assert run(letter, "2026-06-01").draft.members == 4
+
+
+def test_an_older_issue_drawn_later_does_not_bring_the_backlog_back(letter):
+    write_summary(letter, "march", "2026-03-15", "gut")
+    run(letter)
+    run(letter, "2026-02-01")
+    run(letter, "2026-06-01")
+    assert "Piece march" not in messages(letter, "monthly-2026-06-01")["ana@example.org"]
+
+
+def test_a_provider_that_is_not_set_up_freezes_nothing(letter, monkeypatch):
+    monkeypatch.setenv("DIGEST_DELIVERY__PROVIDER", "sendgrid")
+    monkeypatch.delenv("SENDGRID_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match="SENDGRID_API_KEY"):
+        run(letter)
+    with open_workspace(letter) as opened:
+        assert dispatch.status(opened, "monthly-2026-05-01").state == "drafted"
+
+
+def test_a_reader_who_was_skipped_is_told_of_the_correction_next_time(letter):
+    run(letter)
+    notice = '{kind: retraction, at: 2026-05-10, text: "It does not hold."}'
+    write_summary(letter, "rice", "2026-04-20", "diet", notice=notice)
+    real = ledger.claim
+
+    def leave_first(tx, *args, **options):
+        tx.exec_driver_sql("UPDATE subscriber SET status = 'paused' WHERE cadence = 'monthly'")
+        return real(tx, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger, "claim", leave_first)
+        run(letter, "2026-06-01")
+    with open_workspace(letter) as opened, opened.store.write() as tx:
+        tx.exec_driver_sql("UPDATE subscriber SET status = 'active'")
+    run(letter, "2026-07-01")
+    assert "does not hold" in messages(letter, "monthly-2026-07-01")["cat@example.org"]
+
+
+def test_a_correction_that_becomes_a_retraction_is_told_again(letter):
+    run(letter)
+    write_summary(letter, "rice", "2026-04-20", "diet", notice='{kind: correction, at: 2026-05-10, text: "Seven."}')
+    run(letter, "2026-06-01")
+    write_summary(letter, "rice", "2026-04-20", "diet", notice='{kind: retraction, at: 2026-05-10, text: "It does not hold."}')
+    run(letter, "2026-07-01")
+    assert "does not hold" in messages(letter, "monthly-2026-07-01")["cat@example.org"]
+
+
+def test_a_wrong_sum_is_an_error_not_a_reason_to_wait(letter):
+    run(letter)
+    with open_workspace(letter) as opened, opened.store.write() as tx:
+        tx.exec_driver_sql("UPDATE issue SET planned = 30")
+    with pytest.raises(IssueError, match="do not add up"):
+        run(letter)
+
+
+def test_readers_of_what_is_gone_are_told_of(letter):
+    run(letter)
+    (letter / "subscribers" / "interests.yaml").write_text("- {id: vision, label: Vision, match: {tag: vision}}\n", encoding="utf-8")
+    (letter / "config.yaml").write_text(CONFIG.replace("  weekly:", "  fortnightly:"), encoding="utf-8")
+    with open_workspace(letter) as opened:
+        told = jobs.overview(opened).warnings
+    assert any("follow gut" in line for line in told) and any("weekly" in line for line in told)
+
+
+def test_a_page_that_could_not_be_written_is_written_by_the_next_send(letter):
+    run(letter)
+    page = letter / "var" / "outbox" / "monthly-2026-05-01" / "index.html"
+    page.unlink()
+    run(letter)
+    assert page.exists()
 
 
 # --- approval ------------------------------------------------------------------------------------------------------------

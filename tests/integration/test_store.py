@@ -1,5 +1,6 @@
 """The store keeps its promises on a real SQLite file."""
 
+import base64
 import threading
 from datetime import date, timedelta
 
@@ -11,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select
 
 from digest.addresses import parse
-from digest.errors import BusyError, StoreError
+from digest.errors import BusyError, ConfigError, StoreError
 from digest.model import DeliveryState as S
 from digest.model import IssueState, Notice, Slot, Status, Subscriber
 from digest.store import catalogue, ledger, now, open_store, people, schema
@@ -20,6 +21,7 @@ from digest.store.schema import metadata
 from tests.support.make import REPOSITORY, at, make_summary
 
 URL = "sqlite:///var/digest.db"
+KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 SLOT = Slot(cadence="monthly", local_date=date(2026, 5, 1), opens_after=at("2026-04-01T08:00"), due_at=at("2026-05-01T08:00"))
 
 
@@ -66,6 +68,20 @@ def test_a_database_of_any_earlier_version_opens_and_keeps_its_rows(tmp_path):
         opened.close()
 
 
+def test_a_lost_key_is_told_and_no_other_is_made(store, tmp_path):
+    add(store)
+    store.close()
+    (tmp_path / "var" / "secret.key").unlink()
+    with pytest.raises(ConfigError, match="put the key back"):
+        open_store(tmp_path, URL, None)
+    assert not (tmp_path / "var" / "secret.key").exists()
+
+
+def test_another_key_is_refused(store, tmp_path):
+    with pytest.raises(StoreError, match="another key"):
+        open_store(tmp_path, URL, KEY)
+
+
 def test_a_newer_schema_is_refused_and_left_alone(store, tmp_path):
     with store.write() as tx:
         tx.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
@@ -87,7 +103,7 @@ def test_a_file_that_is_no_database_is_told_so(tmp_path):
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "digest.db").write_bytes(b"this is not a database, it is a letter" * 100)
     with pytest.raises(StoreError, match="no database"):
-        open_store(tmp_path, URL, None)
+        open_store(tmp_path, URL, KEY)
 
 
 def test_a_transaction_that_raises_leaves_nothing(store):
@@ -166,6 +182,28 @@ def test_a_summary_keeps_the_id_it_arrived_with(store):
         [stored] = catalogue.load(tx)
     assert stored.summary.id == make_summary("1").id
     assert "doi:10.1/later" in stored.summary.identifiers
+
+
+def test_a_source_that_corrects_a_doi_means_the_same_piece(store):
+    assert take(store, make_summary("1", doi="10.1/wrong"), make_summary("1", doi="10.1/right")) == ["new", "changed"]
+
+
+def test_a_paper_that_two_sources_turn_out_to_share_is_one(store):
+    one = make_summary("a", source="feed", url="https://a.example.org/x", doi="10.1/x")
+    other = make_summary("b", source="page", url="https://b.example.org/y")
+    assert take(store, one, other) == ["new", "new"]
+    assert take(store, make_summary("b", source="page", url="https://b.example.org/y", doi="10.1/x")) == ["also"]
+    with store.read() as tx:
+        assert [stored.source for stored in catalogue.load(tx)] == ["feed"]
+    assert take(store, make_summary("b", source="page", url="https://b.example.org/y")) == ["same"]
+
+
+def test_a_source_that_is_gone_leaves_its_pieces_to_whoever_brings_them(store):
+    take(store, make_summary("a", source="old"))
+    changed = make_summary("a", source="new", title="Better")
+    with store.write() as tx:
+        assert catalogue.take(tx, changed, now(tx), {"new"})[0] == "changed"
+        assert [stored.source for stored in catalogue.load(tx)] == ["new"]
 
 
 # --- people --------------------------------------------------------------------------------------------------------------

@@ -127,6 +127,14 @@ def test_an_import_never_lowers_a_consent_record(workspace):
     assert found(workspace, "a@example.org").consent_source == "form again"
 
 
+def test_an_import_does_not_end_a_pause_without_a_newer_consent(workspace):
+    bring(workspace, HEADER + "a@example.org,,gut,,,,paused,2026-03-01,form\n")
+    assert any("is paused" in line for line in told(bring(workspace, HEADER + "a@example.org,,gut,,,,active,,\n")))
+    assert found(workspace, "a@example.org").status is Status.PAUSED
+    bring(workspace, HEADER + "a@example.org,,gut,,,,active,2026-04-01,form\n")
+    assert found(workspace, "a@example.org").status is Status.ACTIVE
+
+
 def test_a_pending_address_is_not_confirmed_without_consent(workspace):
     bring(workspace, HEADER + "a@example.org,,gut,,,,pending,,\n")
     assert any("not confirmed" in line for line in told(bring(workspace, HEADER + "a@example.org,,gut,,,,active,,\n")))
@@ -142,6 +150,7 @@ def test_a_pending_address_is_not_confirmed_without_consent(workspace):
         (b"name\nAna\n", "email among them"),
         (b"email,nmae\na@example.org,Ana\n", "did you mean name?"),
         (b"email,email\n", "stands twice"),
+        (b"email;name\na@example.org;Ana\n", "semicolons"),
         (b"", "the first line must name the columns"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
     ],
@@ -170,3 +179,9 @@ def test_an_export_imports_again_and_is_safe_in_a_spreadsheet(workspace):
 def test_cells_with_line_breaks_or_no_end_are_refused(workspace):
     report = bring(workspace, 'email,name\na@example.org,"Ana\nBcc: x"\nb@example.org,Ben\n')
     assert (report.new, report.refused) == (1, 1)
+
+
+def test_a_quote_that_is_never_closed_is_told_with_its_line(workspace):
+    report = bring(workspace, 'email,name\na@example.org,Ana\nb@example.org,"Ben\n' + "".join(f"c{n}@example.org,\n" for n in range(9)))
+    assert report.new == 1
+    assert any("people.csv:3: a quote that opens here is never closed" in line for line in told(report))

@@ -101,6 +101,13 @@ def test_a_mistake_in_the_environment_is_told_as_such(tmp_path, monkeypatch):
     assert any("DIGEST_DELIVERY__PROVIDER" in line and "outbox, smtp, sendgrid" in line for line in wrong(tmp_path, CONFIG))
 
 
+def test_a_misspelt_variable_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIGEST_DELIVRY__PROVIDER", "smtp")
+    assert "the environment: DIGEST_DELIVRY__PROVIDER: names no key of config.yaml; did you mean DIGEST_DELIVERY?" in wrong(
+        tmp_path, CONFIG
+    )
+
+
 def test_secrets_come_from_the_environment_and_are_not_printed(tmp_path, monkeypatch):
     (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
     for name in ("DIGEST_SECRET_KEY", "SENDGRID_API_KEY", "DIGEST_SMTP_PASSWORD"):

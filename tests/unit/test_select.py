@@ -43,10 +43,10 @@ def cases(draw):
     rules = SelectionRules(
         max_teasers=draw(st.integers(1, 15)),
         max_per_interest=draw(st.integers(1, 6)),
-        max_html_kb=20,
+        max_html_kb=30,
         when_empty=draw(st.sampled_from(["skip", "highlights"])),
     )
-    sizes = {id: draw(st.integers(500, 4000)) for id in ids}
+    sizes = {id: draw(st.integers(500, 6000)) for id in ids}
     costs = Costs(frame=draw(st.integers(2000, 12000)), teaser=sizes, section=dict.fromkeys(TAGS, 600))
     return found, reader, rules, costs
 
@@ -77,7 +77,7 @@ def test_caps_and_budget_are_kept(case):
     assert len(selection.teasers) <= rules.max_teasers or selection.highlights
     assert all(len(section.teasers) <= rules.max_per_interest for section in selection.sections)
     size = costs.frame + sum(costs.teaser[id] for id in selection.teasers) + sum(costs.section[s.interest] for s in selection.sections)
-    assert not selection.teasers or size <= rules.max_html_kb * 1024
+    assert len(selection.teasers) <= 1 or size <= rules.max_html_kb * 1024
 
 
 @given(cases(), st.randoms())

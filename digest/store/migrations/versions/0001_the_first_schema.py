@@ -89,6 +89,7 @@ def upgrade() -> None:
         sa.Column("published_at", Instant(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("notice_at", Instant(), nullable=True),
+        sa.Column("notice_hash", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_summary")),
         sa.UniqueConstraint("listed_as", name=op.f("uq_summary_listed_as")),
     )
@@ -210,7 +211,7 @@ def upgrade() -> None:
         sa.Column("summary_id", sa.Integer(), nullable=False),
         sa.Column("hash", sa.String(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("notice_at", Instant(), nullable=True),
+        sa.Column("notice_hash", sa.String(), nullable=True),
         sa.Column("at", Instant(), nullable=False),
         sa.ForeignKeyConstraint(["summary_id"], ["summary.id"], name=op.f("fk_revision_summary_id")),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_revision")),
@@ -278,12 +279,12 @@ def upgrade() -> None:
         "delivery_notice",
         sa.Column("subscriber_id", sa.Integer(), nullable=False),
         sa.Column("summary_id", sa.Integer(), nullable=False),
-        sa.Column("notice_at", Instant(), nullable=False),
+        sa.Column("notice_hash", sa.String(), nullable=False),
         sa.Column("delivery_id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_notice_delivery_id")),
         sa.ForeignKeyConstraint(["subscriber_id"], ["subscriber.id"], name=op.f("fk_delivery_notice_subscriber_id")),
         sa.ForeignKeyConstraint(["summary_id"], ["summary.id"], name=op.f("fk_delivery_notice_summary_id")),
-        sa.PrimaryKeyConstraint("subscriber_id", "summary_id", "notice_at", name=op.f("pk_delivery_notice")),
+        sa.PrimaryKeyConstraint("subscriber_id", "summary_id", "notice_hash", name=op.f("pk_delivery_notice")),
     )
     with op.batch_alter_table("delivery_notice", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_delivery_notice_delivery_id"), ["delivery_id"], unique=False)

@@ -85,6 +85,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("complained_at", Instant(), nullable=True))
         batch_op.create_index("ix_delivery_attempt_id", ["attempt_id"], unique=False)
 
+    with op.batch_alter_table("summary", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("same_as", sa.Integer(), nullable=True))
+
     with op.batch_alter_table("issue", schema=None) as batch_op:
         batch_op.add_column(sa.Column("paused_at", Instant(), nullable=True))
         batch_op.add_column(sa.Column("pause_reason", sa.Text(), server_default="", nullable=False))
