@@ -8,7 +8,7 @@ from typing import Any
 
 from digest import feedback, handover, issue
 from digest.errors import IssueError, IssueWaits, ProviderUnusable
-from digest.handover import Progress
+from digest.handover import Progress, cancelling_of
 from digest.model import DeliveryState as S
 from digest.model import Frozen, IssueState
 from digest.providers import Provider, make
@@ -189,8 +189,8 @@ def settle_uncertain(workspace: Workspace, provider: Provider, row: IssueRow) ->
     Returns how many are ready again.
     """
     feedback.apply(workspace)
+    again = _void(workspace, provider, row) if row.uncertain == "cancel_resend" else 0
     with workspace.store.write() as tx:
-        again = 0
         if row.uncertain == "resend":
             after = timedelta(hours=workspace.config.delivery.resend_after_h)
             silent = holding.silent(tx, row.id, after, events=provider.tells)
@@ -201,6 +201,24 @@ def settle_uncertain(workspace: Workspace, provider: Provider, row: IssueRow) ->
                 holding.reopen(tx, row.id)
         rest = [id for id, _ in ledger.uncertain(tx, row.id)]
         ledger.resolve(tx, rest, S.HELD, "its outcome was never learnt", "")
+    return again
+
+
+def _void(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
+    """Cancel uncertain attempts at the provider; what is voided for certain may be handed over again, as a new attempt."""
+    cancelling = cancelling_of(provider)
+    if cancelling is None:
+        return 0
+    with workspace.store.read() as tx:
+        attempts = ledger.uncertain_attempts(tx, row.id)
+    again = 0
+    for (ref, started_at), rows in attempts.items():
+        if cancelling.void_ref(ref, started_at):
+            with workspace.store.write() as tx:
+                for did in ledger.dids(tx, rows):
+                    holding.record(tx, "policy cancel_resend", "send again", did, "the earlier attempt is void")
+                again += ledger.resolve(tx, rows, S.READY, "", "cancelled")
+                holding.reopen(tx, row.id)
     return again
 
 

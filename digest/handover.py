@@ -26,7 +26,7 @@ from digest.issue import Ready
 from digest.model import DeliveryState as S
 from digest.model import Selection
 from digest.pace import Breaker, DomainThrottle, Throttle, retry_delay_s
-from digest.providers import Handover, Parcel, Provider, Receipt
+from digest.providers import Cancelling, Handover, Parcel, Provider, Receipt
 from digest.store import ledger, now, people
 from digest.store.ledger import Claim, Claimed, Settled
 from digest.store.mark import epoch_of
@@ -113,6 +113,7 @@ class Run:
         most = self._room()
         if most <= 0:
             return None
+        batch_id = self._batch_id()
         with self.workspace.store.write() as tx:
             claim = ledger.claim(
                 tx,
@@ -122,6 +123,7 @@ class Run:
                 lease=self._lease,
                 provider=self.provider.name,
                 one_edition=self.provider.one_edition,
+                ref=batch_id,
             )
         if claim is not None:
             self.workspace.store.guard.write(self._epoch, claim.attempt, self.ready.row.name)
@@ -167,8 +169,9 @@ class Run:
                 self._give_back([part, *pending])
                 return
             if handover.split and len(parcels) > 1:
+                refs = (self._batch_id(), self._batch_id())
                 with self.workspace.store.write() as tx:
-                    pending += ledger.divide(tx, self.ready.row.id, part, lease=self._lease, provider=self.provider.name)
+                    pending += ledger.divide(tx, self.ready.row.id, part, lease=self._lease, provider=self.provider.name, refs=refs)
                 continue
             self._settle(part, handover)
             self._mind(handover)
@@ -227,11 +230,22 @@ class Run:
             # By the database's clock: after a suspended machine or a long wait the lease may be somebody else's.
             if now(tx) + timedelta(seconds=self.provider.longest_s) > claim.lease_until:
                 return None
-        handover = self.provider.hand_over(self.ready.row.name, claim.aid, parcels)
+        handover = self._hand_over(claim, parcels)
         if handover.split and len(parcels) == 1:  # refused alone, so it is the culprit
             reason = next((receipt.reason for receipt in handover.receipts), "") or "the provider refused it"
             return replace(handover, receipts=(Receipt(parcels[0].did, "rejected", reason),), split=False)
         return handover
+
+    def _hand_over(self, claim: Claim, parcels: list[Parcel]) -> Handover:
+        cancelling = cancelling_of(self.provider)
+        if cancelling is not None:
+            return cancelling.hand_over(self.ready.row.name, claim.aid, parcels, claim.ref)
+        return self.provider.hand_over(self.ready.row.name, claim.aid, parcels)
+
+    def _batch_id(self) -> str:
+        """A name for a batch that may have to be voided, drawn before the intent is written; empty where there is no such thing."""
+        cancelling = cancelling_of(self.provider)
+        return cancelling.create_batch() if cancelling is not None else ""
 
     # --- settling ---
 
@@ -288,6 +302,11 @@ class Run:
         with self._lock:
             self._stop = self._stop or why
         self._halt.set()
+
+
+def cancelling_of(provider: Provider) -> Cancelling | None:
+    """The provider as one that can void what it was handed, where that is how it was set up."""
+    return provider if isinstance(provider, Cancelling) and provider.cancels else None
 
 
 def envelope(look: compose.Look, cadence: str, one: Claimed) -> Envelope:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from digest.compose import Edition, Envelope, Reader
 from digest.config import Config
+from digest.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,27 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class Cancelling(Protocol):
+    """What a provider must have besides for the policy ``cancel_resend``: a batch can be named before the call, and voided
+    after it. Voided for certain is the only proof that something was not sent.
+    """
+
+    cancels: bool
+
+    def create_batch(self) -> str:
+        """A name for the next batch, kept with the attempt before the call."""
+        ...
+
+    def hand_over(self, issue: str, aid: str, parcels: Sequence[Parcel], batch_id: str = "") -> Handover:
+        """As above, under that name."""
+        ...
+
+    def void_ref(self, ref: str, started_at: datetime) -> bool:
+        """Whether nothing of the attempt that is known by ``ref`` (a batch's name, or a receipt's) will ever be sent."""
+        ...
+
+
 def make(config: Config, workspace: Path) -> Provider:
     """The provider that ``delivery.provider`` names.
 
@@ -99,6 +122,8 @@ def make(config: Config, workspace: Path) -> Provider:
         ConfigError: its settings do not go together, or a secret is missing.
     """
     delivery = config.delivery
+    if delivery.uncertain == "cancel_resend" and delivery.provider != "sendgrid":
+        raise ConfigError(f"config.yaml: delivery.uncertain: cancel_resend goes with sendgrid, not with {delivery.provider}; use hold")
     if delivery.provider == "smtp":
         from digest.providers.smtp import Smtp
 
@@ -106,7 +131,7 @@ def make(config: Config, workspace: Path) -> Provider:
     if delivery.provider == "sendgrid":
         from digest.providers.sendgrid import SendGrid
 
-        return SendGrid(delivery.sendgrid, config.sendgrid_api_key)
+        return SendGrid(delivery.sendgrid, config.sendgrid_api_key, cancel=delivery.uncertain == "cancel_resend")
     from digest.providers.outbox import Outbox
 
     return Outbox(workspace / delivery.outbox.path)

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -88,6 +89,7 @@ class SendGrid:
         self.batch, self.lanes = settings.batch, settings.calls
         self.longest_s = int(timeout_s * (4 if cancel else 2)) + 10
         self.sends = not sandbox
+        self.cancels = cancel
         self._server_errors, self._cancel, self._sandbox = settings.server_errors, cancel, sandbox
         self._line = Line(settings.base_url, key, timeout_s=timeout_s, context=context)
 
@@ -158,6 +160,15 @@ class SendGrid:
         if answer.status != 201 or not isinstance(found, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", found):
             raise DeliveryDeferred(f"no batch_id: SendGrid answered {answer.status}")
         return found
+
+    def void_ref(self, ref: str, started_at: datetime) -> bool:
+        """Cancel an attempt known by its receipt (``BATCH@SEND_AT ID``), or only by the batch's name kept before the call; then
+        the earliest moment it can have been scheduled for counts.
+        """
+        scheduled = Scheduled.of(ref)
+        if scheduled is not None:
+            return self.void(scheduled.batch_id, scheduled.send_at)
+        return bool(ref) and self.void(ref, int(started_at.timestamp()) + AHEAD_S)
 
     def void(self, batch_id: str, send_at: int) -> bool:
         """Cancel what went out under ``batch_id``. True only if SendGrid confirmed it at least ten minutes before ``send_at``

@@ -338,9 +338,20 @@ class Claim(NamedTuple):
     aid: str
     deliveries: tuple[Claimed, ...]
     lease_until: datetime
+    ref: str = ""
 
 
-def claim(tx: Connection, issue: int, k: int, *, owner: str, lease: timedelta, provider: str, one_edition: bool = False) -> Claim | None:
+def claim(
+    tx: Connection,
+    issue: int,
+    k: int,
+    *,
+    owner: str,
+    lease: timedelta,
+    provider: str,
+    one_edition: bool = False,
+    ref: str = "",
+) -> Claim | None:
     """T1: make the intent durable for up to ``k`` deliveries; those whose reader may no longer be written to are skipped.
 
     None when nothing can be claimed now, or the issue is paused. ``one_edition``: all of the same. The consent gate is in
@@ -376,7 +387,7 @@ def claim(tx: Connection, issue: int, k: int, *, owner: str, lease: timedelta, p
             break
     if not wanted:
         return None
-    attempt, aid = _new_attempt(tx, issue, provider, len(wanted), at)
+    attempt, aid = _new_attempt(tx, issue, provider, len(wanted), at, ref)
     _move(
         tx,
         [row.id for row in wanted],
@@ -392,7 +403,7 @@ def claim(tx: Connection, issue: int, k: int, *, owner: str, lease: timedelta, p
     deliveries = tuple(
         Claimed(r.id, r.did, r.subscriber_id, r.edition_id, r.date_header, r.attempts + 1, r.lease_epoch + 1) for r in wanted
     )
-    return Claim(attempt, aid, deliveries, at + lease)
+    return Claim(attempt, aid, deliveries, at + lease, ref)
 
 
 def _may_leave() -> Any:
@@ -400,13 +411,13 @@ def _may_leave() -> Any:
     return t.issue.c.state == IssueState.SENDING.value
 
 
-def _new_attempt(tx: Connection, issue: int, provider: str, n: int, at: datetime) -> tuple[int, str]:
+def _new_attempt(tx: Connection, issue: int, provider: str, n: int, at: datetime, ref: str) -> tuple[int, str]:
     aid = secrets.token_hex(16)
-    values = {"aid": aid, "issue_id": issue, "provider": provider, "n": n, "started_at": at}
+    values = {"aid": aid, "issue_id": issue, "provider": provider, "n": n, "started_at": at, "provider_ref": ref}
     return tx.execute(insert(t.attempt).values(**values).returning(t.attempt.c.id)).scalar_one(), aid
 
 
-def divide(tx: Connection, issue: int, whole: Claim, *, lease: timedelta, provider: str) -> list[Claim]:
+def divide(tx: Connection, issue: int, whole: Claim, *, lease: timedelta, provider: str, refs: tuple[str, str] = ("", "")) -> list[Claim]:
     """Two halves of a claim whose batch was refused whole, each a new attempt; the intent is durable again before the next call.
 
     Deliveries that somebody else has moved meanwhile are in neither half.
@@ -415,11 +426,11 @@ def divide(tx: Connection, issue: int, whole: Claim, *, lease: timedelta, provid
     tx.execute(update(t.attempt).where(t.attempt.c.id == whole.attempt).values(ended_at=at, outcome="split", evidence="reply"))
     middle = (len(whole.deliveries) + 1) // 2
     halves = []
-    for part in (whole.deliveries[:middle], whole.deliveries[middle:]):
-        attempt, aid = _new_attempt(tx, issue, provider, len(part), at)
+    for part, ref in zip((whole.deliveries[:middle], whole.deliveries[middle:]), refs, strict=True):
+        attempt, aid = _new_attempt(tx, issue, provider, len(part), at, ref)
         kept = [one for one in part if _renew(tx, one, attempt, at + lease)]
         if kept:
-            halves.append(Claim(attempt, aid, tuple(kept), at + lease))
+            halves.append(Claim(attempt, aid, tuple(kept), at + lease, ref))
     return halves
 
 
@@ -466,7 +477,7 @@ def settle(tx: Connection, claimed: Claim, settled: Sequence[Settled], *, outcom
     tx.execute(
         update(t.attempt)
         .where(t.attempt.c.id == claimed.attempt)
-        .values(ended_at=at, outcome=outcome, code=code, provider_ref=ref, evidence="reply")
+        .values(ended_at=at, outcome=outcome, code=code, evidence="reply", **({"provider_ref": ref} if ref else {}))
     )
     return lost
 
@@ -513,6 +524,25 @@ def dids(tx: Connection, rows: Sequence[int]) -> list[str]:
 def contradictions(tx: Connection, issue: int) -> int:
     """How often two things that exclude each other are known of the issue's deliveries."""
     return tx.execute(select(func.count()).where(t.contradiction.c.issue_id == issue)).scalar_one()
+
+
+def uncertain_attempts(tx: Connection, issue: int) -> dict[tuple[str, datetime], list[int]]:
+    """The uncertain and held deliveries by their attempt: its reference at the provider, and when it began.
+
+    An attempt of which anything is known to have been taken is left out: voiding it would take that from its readers.
+    """
+    other = t.delivery.alias()
+    taken = exists().where(other.c.attempt_id == t.attempt.c.id, other.c.state == S.ACCEPTED.value)
+    query = (
+        select(t.delivery.c.id, t.attempt.c.provider_ref, t.attempt.c.started_at)
+        .join(t.attempt, t.attempt.c.id == t.delivery.c.attempt_id)
+        .where(t.delivery.c.issue_id == issue, t.delivery.c.state.in_([S.UNCERTAIN.value, S.HELD.value]), ~taken)
+        .order_by(t.delivery.c.id)
+    )
+    found: dict[tuple[str, datetime], list[int]] = {}
+    for row, ref, started_at in tx.execute(query):
+        found.setdefault((ref, started_at), []).append(row)
+    return found
 
 
 def _expire(tx: Connection, issue: int, at: datetime) -> None:

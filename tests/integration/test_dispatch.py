@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from digest import dispatch, gather, handover, interests, issue, operate
-from digest.errors import IssueError, ProviderUnusable
+from digest.errors import ConfigError, IssueError, ProviderUnusable
 from digest.model import DeliveryState as S
 from digest.providers import Handover, Receipt
 from digest.store import holding, ledger, now
@@ -120,6 +120,78 @@ def test_resend_waits_for_silence_and_records_it_first(send, folder):
         assert len(silent) == READERS
         assert holding.silent(tx, row.id, timedelta(hours=1), events=False) == []
         assert holding.silent(tx, row.id, timedelta(0), events=True) == []  # no later attempt was heard of
+
+
+class Voidable(Carrier):
+    """A provider that can cancel what it was handed, as SendGrid can; ``voids`` says whether it still may."""
+
+    cancels = True
+    voids = True
+
+    def __init__(self, script, **options):
+        super().__init__(script, **options)
+        self.refs, self.voided = [], []
+
+    def create_batch(self):
+        return f"batch{len(self.calls)}"
+
+    def hand_over(self, issue, aid, parcels, batch_id=""):
+        self.refs.append(batch_id)
+        return super().hand_over(issue, aid, parcels)
+
+    def void_ref(self, ref, started_at):
+        self.voided.append(ref)
+        return self.voids
+
+
+@pytest.fixture
+def cancelling(folder):
+    (folder / "config.yaml").write_text(CONFIG + "delivery: {uncertain: cancel_resend}\n", encoding="utf-8")
+    with opened(folder) as workspace:
+        issue.draft(workspace, "monthly", again=True)
+
+
+def test_what_was_voided_for_certain_is_handed_over_again(cancelling, send, folder):
+    lost = []
+
+    def script(aid, parcels):
+        if not lost:
+            lost.append([parcel.did for parcel in parcels])
+            return Handover(receipts(parcels, "uncertain", "no answer"))
+        return accept(aid, parcels)
+
+    first = Voidable(script, batch=4)
+    report = send(first)
+    assert first.voided == ["batch0"] and report.status.ready == 4
+    assert send(first).status.accepted == READERS
+    assert sorted(first.taken) == sorted(set(first.taken)) and set(lost[0]) <= set(first.taken)
+    with opened(folder) as workspace, workspace.store.read() as tx:
+        assert [what for _, _, what, _ in holding.decisions(tx, lost[0][0])] == ["send again"]
+
+
+def test_what_could_not_be_voided_is_held(cancelling, send):
+    carrier = Voidable(lambda aid, parcels: Handover(receipts(parcels, "uncertain")), batch=100)
+    carrier.voids = False
+    assert send(carrier).status.held == READERS
+
+
+def test_a_batch_name_is_kept_before_the_call(cancelling, send, folder):
+    class Killed(BaseException):
+        pass
+
+    def die(aid, parcels):
+        raise Killed
+
+    with pytest.raises(Killed):
+        send(Voidable(die, batch=3))
+    again = Voidable(accept, batch=100)
+    assert send(again).status.accepted == READERS
+    assert again.voided == ["batch0"]
+
+
+def test_cancelling_goes_with_a_provider_that_can(cancelling, folder):
+    with opened(folder) as workspace, pytest.raises(ConfigError, match="goes with sendgrid"):
+        dispatch.send(workspace, ISSUE)
 
 
 def test_a_batch_that_is_refused_whole_is_halved_to_the_culprit(send, folder):
