@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.support.email_rules import check_message
 from tests.support.make import CONFIG, REPOSITORY, write_summary
 from tests.support.person import Person
 
@@ -40,6 +41,14 @@ def test_status_is_the_documented_json_and_its_sum_is_right(demo):
     assert status["state"] == "finished"
     assert status["planned"] == sum(status[state] for state in states)
     assert len(list((demo.folder / "var" / "outbox" / ISSUE).glob("*.eml"))) == status["accepted"] > 20
+
+
+def test_every_message_in_the_outbox_keeps_every_rule(demo):
+    address = "MS Research Digest, 12 Example Street, Exampleton EX1 2MP, United Kingdom"
+    files = list((demo.folder / "var" / "outbox" / ISSUE).glob("*.eml"))
+    broken = {file.name: check_message(file.read_bytes(), base_url="https://digest.example.org", postal_address=address) for file in files}
+    assert len(files) > 20
+    assert not any(broken.values()), {name: rules for name, rules in broken.items() if rules}
 
 
 def test_every_summary_of_the_range_is_accounted_for(demo):
