@@ -5,9 +5,7 @@ An import never revives an unsubscribed or suppressed address and never lowers a
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time
@@ -17,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from digest import csvfile
 from digest.addresses import Address, parse
-from digest.errors import ConfigError
 from digest.interests import Interests
 from digest.model import Audience, Frozen, Status, Subscriber
 from digest.problems import Problem
@@ -71,108 +69,41 @@ def read_file(file: Path, name: str, allowed: Terms, encoding: str | None = None
     Raises:
         ConfigError: the file cannot be read at all, is in another encoding, or has no ``email`` column.
     """
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{name}: cannot be read: {error.strerror}") from error
-    reader = csv.reader(io.StringIO(_decode(raw, name, encoding), newline=""), strict=True)
-    try:
-        header = [cell.strip().lower() for cell in next(reader, [])]
-    except csv.Error as error:
-        raise ConfigError(f"{name}:1: not CSV: {error}") from error
-    _check_header(header, name)
     met: dict[str, int] = {}
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            if "unexpected end" in str(error):
-                yield Problem(file=name, line=line, text="a quote that opens here is never closed; nothing from this line on was read")
-            else:
-                yield Problem(file=name, line=line, text=f"not CSV: {error}")
-            continue
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) > len(header):
-            yield Problem(file=name, line=line, text=f"has {len(cells)} cells, the header {len(header)}; put a cell with a comma in quotes")
-            continue
-        row = _row(dict(zip(header, cells, strict=False)), name, line, allowed)
-        if isinstance(row, Row):
-            if row.address.key in met:
-                yield Problem(
-                    file=name, line=line, severity="warning", text=f"the same address as line {met[row.address.key]}; that one counts"
-                )
-                continue
-            met[row.address.key] = line
+    for line in csvfile.read(file, name, COLUMNS, encoding):
+        row = line if isinstance(line, Problem) else _row(line.cells, name, line.number, allowed)
+        if isinstance(row, Row) and met.setdefault(row.address.key, row.line) != row.line:
+            same = f"the same address as line {met[row.address.key]}; that one counts"
+            row = Problem(file=name, line=row.line, severity="warning", text=same)
         yield row
 
 
-def _decode(raw: bytes, name: str, encoding: str | None) -> str:
-    try:
-        return raw.decode(encoding or "utf-8-sig").removeprefix("\ufeff")
-    except LookupError as error:
-        raise ConfigError(f'{name}: "{encoding}" is not an encoding; for example utf-8 or cp1252') from error
-    except UnicodeDecodeError as error:
-        from charset_normalizer import from_bytes
-
-        best = from_bytes(raw).best()
-        guess = f"it looks like {best.encoding}; if that is right, say --encoding {best.encoding}, else" if best else "please"
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{name}:{line}: not {encoding or 'UTF-8'}; {guess} save the file as UTF-8. Nothing was imported") from error
-
-
-def _check_header(header: Sequence[str], name: str) -> None:
-    if len(header) == 1 and ";" in header[0]:
-        raise ConfigError(f"{name}:1: the columns are separated by semicolons; save the file with commas between them")
-    if "email" not in header:
-        raise ConfigError(f"{name}:1: the first line must name the columns, email among them (all: {','.join(COLUMNS)})")
-    for column in header:
-        if column not in COLUMNS:
-            near = difflib.get_close_matches(column, COLUMNS, 1)
-            raise ConfigError(
-                f'{name}:1: unknown column "{column}"' + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(COLUMNS)}")
-            )
-    twice = {column for column in header if header.count(column) > 1}
-    if twice:
-        raise ConfigError(f"{name}:1: the column {', '.join(sorted(twice))} stands twice")
-
-
 def _row(cells: Mapping[str, str], name: str, line: int, allowed: Terms) -> Row | Problem:
-    values = {column: _plain(cell) for column, cell in cells.items()}
-    given = frozenset(column for column, value in values.items() if value)
+    given = frozenset(column for column, value in cells.items() if value)
 
     def problem(text: str) -> Problem:
         return Problem(file=name, line=line, text=text)
 
     try:
-        address = parse(values["email"])
+        address = parse(cells["email"])
     except ValueError as error:
         return problem(f"email: {error}")
     try:
         subscriber = Subscriber(
             id="",
             email=address.spelling,
-            name=_name(values.get("name", "")),
-            interests=_interests(values.get("interests", ""), allowed),
-            cadence=_one_of("cadence", values.get("cadence") or next(iter(allowed.cadences), "monthly"), allowed.cadences),
-            language=values.get("language", ""),
-            audience=tuple(Audience(_one_of("audience", word, [a.value for a in Audience])) for word in _words(values.get("audience", ""))),
-            status=Status(_one_of("status", values.get("status") or "active", [s.value for s in Status])),
-            consent_at=_instant(values.get("consent_at", ""), allowed.zone),
-            consent_source=values.get("consent_source", ""),
+            name=_name(cells.get("name", "")),
+            interests=_interests(cells.get("interests", ""), allowed),
+            cadence=_one_of("cadence", cells.get("cadence") or next(iter(allowed.cadences), "monthly"), allowed.cadences),
+            language=cells.get("language", ""),
+            audience=tuple(Audience(_one_of("audience", word, [a.value for a in Audience])) for word in _words(cells.get("audience", ""))),
+            status=Status(_one_of("status", cells.get("status") or "active", [s.value for s in Status])),
+            consent_at=_instant(cells.get("consent_at", ""), allowed.zone),
+            consent_source=cells.get("consent_source", ""),
         )
     except ValueError as error:
         return problem(str(error))
     return Row(line, address, subscriber, given)
-
-
-def _plain(cell: str) -> str:
-    """A cell without surrounding blanks and without the quote that an export puts before ``=``, ``+``, ``-`` and ``@``."""
-    cell = cell.strip()
-    return cell[1:] if re.match(r"^'[=+\-@＝＋－＠]", cell) else cell
 
 
 def _words(cell: str) -> list[str]:
@@ -219,7 +150,7 @@ def import_file(workspace: Workspace, file: Path, interests: Interests, *, encod
     name = _shown(file, workspace.path)
     counted = dict.fromkeys(("new", "changed", "same", "kept", "refused"), 0)
     problems = []
-    for batch in _batches(read_file(file, name, terms(workspace, interests), encoding), _BATCH):
+    for batch in csvfile.batches(read_file(file, name, terms(workspace, interests), encoding), _BATCH):
         with workspace.store.write() as tx:
             for item in batch:
                 if isinstance(item, Problem):
@@ -238,17 +169,6 @@ def _shown(file: Path, workspace: Path) -> str:
         return str(file.resolve().relative_to(workspace.resolve()))
     except ValueError:
         return file.name
-
-
-def _batches(items: Iterable[Row | Problem], size: int) -> Iterator[list[Row | Problem]]:
-    batch: list[Row | Problem] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _take(tx: Connection, vault: Vault, row: Row, at: datetime, dry_run: bool) -> tuple[str, str]:
@@ -307,4 +227,4 @@ def export_rows(subscribers: Iterable[Subscriber]) -> Iterator[list[str]]:
             one.consent_at.isoformat() if one.consent_at else "",
             one.consent_source,
         ]
-        yield [f"'{cell}" if re.match(r"^[=+\-@＝＋－＠\t\r]", cell.lstrip()) else cell for cell in cells]
+        yield [csvfile.safe(cell) for cell in cells]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from digest import csvfile
 from digest.addresses import Address, masked, parse
 from digest.errors import ConfigError, DigestError
 from digest.events import RANK, Suppression
@@ -22,7 +20,6 @@ from digest.workspace import Workspace
 
 REASONS = tuple(RANK)  # complaint, request, operator, bounce
 COLUMNS = ("email", "reason")
-_MOST_BYTES = 64 * 1024 * 1024
 _BATCH = 500
 
 
@@ -118,7 +115,7 @@ def import_file(workspace: Workspace, file: Path, *, dry_run: bool = False, who:
     """
     counted = {"new": 0, "known": 0, "refused": 0}
     problems: list[Problem] = []
-    for batch in _batches(_read(file)):
+    for batch in csvfile.batches(_read(file), _BATCH):
         with workspace.store.write() as tx:
             at = now(tx)
             for item in batch:
@@ -142,63 +139,23 @@ def _put(tx: Connection, vault: Vault, item: tuple[Address, str], source: str, a
 
 
 def _read(file: Path) -> Iterator[tuple[Address, str] | Problem]:
-    name = file.name
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise ConfigError(f"{name}: larger than {_MOST_BYTES // 1024 // 1024} MB; split it")
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{name}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{name}:{line}: not UTF-8; save the file as UTF-8. Nothing was imported") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [cell.strip().lower() for cell in next(reader, [])]
-    except csv.Error as error:
-        raise ConfigError(f"{name}:1: not CSV: {error}") from error
-    if "email" not in header or set(header) - set(COLUMNS) or len(set(header)) != len(header):
-        raise ConfigError(f"{name}:1: the first line must name the columns: email, or email,reason")
     met: dict[str, int] = {}
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Problem(file=name, line=line, text=f"not CSV: {error}")
-            continue
-        if any(cell.strip() for cell in cells):
-            yield _line(header, cells, name, line, met)
+    for line in csvfile.read(file, file.name, COLUMNS):
+        yield line if isinstance(line, Problem) else _entry(line, file.name, met)
 
 
-def _line(header: Sequence[str], cells: Sequence[str], name: str, line: int, met: dict[str, int]) -> tuple[Address, str] | Problem:
-    if len(cells) > len(header):
-        return Problem(file=name, line=line, text=f"has {len(cells)} cells, the header {len(header)}; put a cell with a comma in quotes")
-    values = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-    reason = values.get("reason", "").lower() or "operator"
+def _entry(line: csvfile.Line, name: str, met: dict[str, int]) -> tuple[Address, str] | Problem:
+    reason = line.cells.get("reason", "").lower() or "operator"
     if reason not in REASONS:
-        return Problem(file=name, line=line, text=f"reason: not one of {', '.join(REASONS)}")
+        return Problem(file=name, line=line.number, text=f"reason: not one of {', '.join(REASONS)}")
     try:
-        address = parse(re.sub(r"^'(?=[=+\-@＝＋－＠])", "", values["email"]))  # the quote an export puts before a formula
+        address = parse(line.cells["email"])
     except ValueError as error:
-        return Problem(file=name, line=line, text=f"email: {error}")
-    first = met.setdefault(address.key, line)
-    if first != line:
-        return Problem(file=name, line=line, severity="warning", text=f"the same address as line {first}; that one counts")
+        return Problem(file=name, line=line.number, text=f"email: {error}")
+    first = met.setdefault(address.key, line.number)
+    if first != line.number:
+        return Problem(file=name, line=line.number, severity="warning", text=f"the same address as line {first}; that one counts")
     return address, reason
-
-
-def _batches(items: Iterable[tuple[Address, str] | Problem]) -> Iterator[list[tuple[Address, str] | Problem]]:
-    batch: list[tuple[Address, str] | Problem] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def export_rows(workspace: Workspace) -> tuple[list[list[str]], int]:
@@ -209,6 +166,5 @@ def export_rows(workspace: Workspace) -> tuple[list[list[str]], int]:
             if not entry.email:
                 nameless += 1
                 continue
-            risky = re.match(r"^[=+\-@＝＋－＠\t\r]", entry.email)
-            rows.append([f"'{entry.email}" if risky else entry.email, entry.suppression.reason])
+            rows.append([csvfile.safe(entry.email), entry.suppression.reason])
     return rows, nameless

@@ -452,8 +452,8 @@ def test_an_import_takes_the_good_lines_and_lists_the_bad(workspace, tmp_path):
     [
         ("", "must name the columns"),
         ("address\nx@example.org\n", "must name the columns"),
-        ("email,email\n", "must name the columns"),
-        ("email,why\n", "must name the columns"),
+        ("email,email\n", "stands twice"),
+        ("email,why\n", "unknown column"),
         (b"email\nj\xfcrgen@example.org\n", "list.csv:2: not UTF-8"),
         ('"email\n', "not CSV"),
     ],
