@@ -25,7 +25,7 @@ from digest.compose import Reader as Slots
 from digest.issue import Ready
 from digest.model import DeliveryState as S
 from digest.model import Selection
-from digest.pace import Breaker, DomainThrottle, Throttle, retry_delay_s
+from digest.pace import FAILURES, Breaker, DomainThrottle, Throttle, retry_delay_s
 from digest.providers import Cancelling, Handover, Parcel, Provider, Receipt
 from digest.store import ledger, now, people
 from digest.store.ledger import Claim, Claimed, Settled
@@ -290,7 +290,8 @@ class Run:
         elif handover.trouble:
             self._breaker.failed()
             if self._breaker.given_up:
-                self._end("the provider could not be reached several times in a row; nothing is lost, run the same command again later")
+                said = next((receipt.reason for receipt in handover.receipts if receipt.reason), "it did not answer as it should")
+                self._end(f"{said}, {FAILURES} times or more in a row; nothing is lost, run the same command again later")
         else:
             self._breaker.succeeded()
         if handover.retry_after_s is not None:

@@ -78,11 +78,15 @@ class Breaker:
         self._probes = 0
         self._probe_at = 0.0
         self._probing = False
+        self._ever = False
 
     @property
     def given_up(self) -> bool:
-        """Whether so many probes have failed that the run should end."""
-        return self._probes >= PROBES
+        """Whether the run should end: so many probes have failed, or it is open and the provider has never answered at all.
+
+        The second is a mistake in the settings more often than a passing fault, and somebody may be sitting there.
+        """
+        return self._probes >= PROBES or (self._failures >= FAILURES and not self._ever)
 
     def wait_s(self) -> float:
         """0: go ahead (as the probe, where the breaker is open). Else how long to wait before asking again."""
@@ -98,6 +102,7 @@ class Breaker:
     def succeeded(self) -> None:
         """The provider answered as it should."""
         with self._lock:
+            self._ever = True
             self._failures = self._probes = 0
             self._probing = False
 

@@ -237,7 +237,7 @@ def test_a_failing_provider_opens_the_breaker_and_ends_the_run(send, folder, mon
     monkeypatch.setattr("digest.pace.FIRST_WAIT_S", 0.01)
     monkeypatch.setattr("digest.pace.LONGEST_WAIT_S", 0.02)
     carrier = Carrier(lambda aid, parcels: Handover(receipts(parcels, "deferred", "cannot connect"), trouble=True))
-    with pytest.raises(ProviderUnusable, match="several times in a row"):
+    with pytest.raises(ProviderUnusable, match="cannot connect, 5 times"):
         send(carrier)
     assert len(carrier.calls) <= 5 + 6
     assert counts(folder) == {"ready": READERS}

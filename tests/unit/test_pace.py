@@ -70,9 +70,18 @@ def test_the_breaker_opens_lets_one_probe_through_and_closes_again():
     assert breaker.wait_s() == 0 and not breaker.given_up
 
 
+def test_a_provider_that_never_answered_is_given_up_at_once():
+    breaker = Breaker(Clock(), Random(1))
+    for _ in range(FAILURES):
+        assert not breaker.given_up
+        breaker.failed()
+    assert breaker.given_up
+
+
 def test_the_breaker_gives_up_after_some_probes():
     clock = Clock()
     breaker = Breaker(clock, Random(1))
+    breaker.succeeded()
     for _ in range(FAILURES):
         breaker.failed()
     for _ in range(PROBES):
