@@ -166,6 +166,7 @@ _NEVER = tuple(
         "fec0::/10",
         "100::/64",
         "2001::/23",
+        "2002::/16",  # 6to4, given up by RFC 7526; Python 3.13 calls it private, older ones do not
         "3fff::/20",
         "5f00::/16",
     )
@@ -187,7 +188,7 @@ def not_public(address: str) -> str:
 
 
 def _carried(address: Address) -> list[Address]:
-    """The address, or the IPv4 one that a gateway would make of it: mapped, NAT64 (64:ff9b::/96), 6to4 with itself."""
+    """The address, or the IPv4 one that a gateway would make of it: mapped, NAT64 (64:ff9b::/96)."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     if address.scope_id:
@@ -196,4 +197,4 @@ def _carried(address: Address) -> list[Address]:
         return [address.ipv4_mapped]
     if address in ipaddress.ip_network("64:ff9b::/96"):
         return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
-    return [address, address.sixtofour] if address.sixtofour else [address]
+    return [address]
