@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, literal_column, make_url, select, text
@@ -30,8 +32,11 @@ class Store:
     def __init__(self, engine: Engine, vault: Vault, lock_file: Path) -> None:
         self.engine, self.vault, self._lock_file = engine, vault, lock_file
         self.guard = Guard(lock_file)
-        # SQLite has one writer at a time; threads that queue here do not spin on its lock.
+        # SQLite has one writer at a time, and who waits for it sleeps and tries again. Threads queue here, processes at a file:
+        # so a reader's unsubscription gets its turn while an issue is being sent.
         self._turn = threading.Lock()
+        self._queue_file = lock_file.with_suffix(".queue")
+        self._queue: TextIOWrapper | None = None
         self._writer = engine.execution_options(digest_write=True)
 
     @contextlib.contextmanager
@@ -43,8 +48,22 @@ class Store:
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes: durable when the block ends, undone when it raises."""
-        with self._turn, _explained(), self._writer.begin() as connection:
+        with self._turn, self._in_line(), _explained(), self._writer.begin() as connection:
             yield connection
+
+    @contextlib.contextmanager
+    def _in_line(self) -> Iterator[None]:
+        try:
+            if self._queue is None:
+                self._queue = self._queue_file.open("a", encoding="ascii")
+            fcntl.flock(self._queue, fcntl.LOCK_EX)
+        except OSError as error:
+            raise StoreError(f"the database's folder cannot be written: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            fcntl.flock(self._queue, fcntl.LOCK_UN)
+            os.sched_yield()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -62,6 +81,9 @@ class Store:
 
     def close(self) -> None:
         """Give the connections back."""
+        if self._queue is not None:
+            self._queue.close()
+            self._queue = None
         self.engine.dispose()
 
 
