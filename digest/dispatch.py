@@ -115,6 +115,8 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
     check_restored(workspace.store)
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
+    if row.state is IssueState.CANCELLED:
+        _settle_cancelled(workspace, row)
     if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
         return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name) or _show_again(workspace, row))
     _refuse_paused(row)
@@ -176,11 +178,25 @@ def recover(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
     with workspace.store.write() as tx:
         sent = [id for id, did in open_rows if known.get(did) is True]
         unsent = [id for id, did in open_rows if known.get(did) is False]
-        resolved = ledger.resolve(tx, sent, S.ACCEPTED, "", "look-up") + ledger.resolve(tx, unsent, S.READY, "", "look-up")
-        if unsent:
-            holding.reopen(tx, row.id)
+        resolved = ledger.resolve(tx, sent, S.ACCEPTED, "", "look-up")
+        if row.state is IssueState.CANCELLED:
+            resolved += ledger.resolve(tx, unsent, S.SKIPPED, "cancelled", "look-up")
+        else:
+            resolved += ledger.resolve(tx, unsent, S.READY, "", "look-up")
     settle_uncertain(workspace, provider, row)
     return resolved
+
+
+def _settle_cancelled(workspace: Workspace, row: IssueRow) -> None:
+    """What a sender that died had in hand when the issue was cancelled is settled or listed, too."""
+    with workspace.store.read() as tx:
+        counts = ledger.counts(tx, row.id)
+    if counts[S.INFLIGHT] or counts[S.UNCERTAIN]:
+        provider = make(workspace.config, workspace.path)
+        try:
+            recover(workspace, provider, row)
+        finally:
+            provider.close()
 
 
 def settle_uncertain(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
@@ -189,9 +205,10 @@ def settle_uncertain(workspace: Workspace, provider: Provider, row: IssueRow) ->
     Returns how many are ready again.
     """
     feedback.apply(workspace)
-    again = _void(workspace, provider, row) if row.uncertain == "cancel_resend" else 0
+    ended = row.state is IssueState.CANCELLED
+    again = _void(workspace, provider, row) if row.uncertain == "cancel_resend" and not ended else 0
     with workspace.store.write() as tx:
-        if row.uncertain == "resend":
+        if row.uncertain == "resend" and not ended:
             after = timedelta(hours=workspace.config.delivery.resend_after_h)
             silent = holding.silent(tx, row.id, after, events=provider.tells)
             for did in ledger.dids(tx, silent):
@@ -224,9 +241,11 @@ def _void(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
 
 def _close(workspace: Workspace, row: IssueRow) -> None:
     """Finished only when nothing is open any more and the sum is right."""
-    report = status(workspace, row.name)
-    if report.ready == report.inflight == report.uncertain == 0 and report.state == IssueState.SENDING:
-        with workspace.store.write() as tx:
+    status(workspace, row.name)  # raises where the sum is wrong
+    with workspace.store.write() as tx:
+        counts = ledger.counts(tx, row.id)
+        open_now = counts[S.PLANNED] + counts[S.READY] + counts[S.INFLIGHT] + counts[S.UNCERTAIN]
+        if not open_now and issue.find(tx, row.name).state is IssueState.SENDING:
             ledger.move_issue(tx, row.id, IssueState.FINISHED, finished_at=now(tx))
 
 
@@ -238,7 +257,7 @@ def check_restored(store: Store) -> None:
     """
     with store.read() as tx:
         mark, older, named = store.guard.read(), store.guard.is_older_copy(tx), bool(epoch_of(tx))
-    if named and not older:
+    if named and mark is not None and not older:
         return
     with store.write() as tx:
         if older:

@@ -216,9 +216,9 @@ class Run:
         if not self.provider.sends:
             return None
         if not any(fnmatchcase(address.lower(), pattern.lower()) for pattern in self.workspace.config.delivery.allow):
-            return Settled(one, S.SKIPPED, "not in delivery.allow")
+            return Settled(one, S.SKIPPED, "not in delivery.allow", called=False)
         wait_s = self._domains.put_off_s(address.rpartition("@")[2].lower())
-        return Settled(one, S.READY, "its domain has had its share", at + timedelta(seconds=wait_s)) if wait_s else None
+        return Settled(one, S.READY, "its domain has had its share", at + timedelta(seconds=wait_s), called=False) if wait_s else None
 
     def _call(self, claim: Claim, parcels: list[Parcel]) -> Handover | None:
         """The call, outside any transaction; None where it was not made and everything may be given back."""
@@ -281,7 +281,7 @@ class Run:
     def _give_back(self, claims: Sequence[Claim]) -> None:
         with self.workspace.store.write() as tx:
             for claim in claims:
-                ledger.settle(tx, claim, [Settled(one, S.READY) for one in claim.deliveries], outcome="given back")
+                ledger.settle(tx, claim, [Settled(one, S.READY, called=False) for one in claim.deliveries], outcome="given back")
 
     def _mind(self, handover: Handover) -> None:
         """Slow down, or stop, as the answer asks."""

@@ -298,6 +298,7 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
     content_hash = material.content_hash(compiled)
     _check_approval(workspace, row, content_hash)
     with workspace.store.write() as tx:
+        _require(tx, name, row.state)
         ledger.put_content(tx, row.id, zlib.compress(compiled.to_json().encode()))
         ledger.move_issue(
             tx,
@@ -329,6 +330,13 @@ def _send_not_after(workspace: Workspace, row: IssueRow, at: datetime) -> dateti
     """By the database's clock; what of the limit has passed already is counted from the date acted as of."""
     limit = workspace.config.delivery.late_limit_h
     return None if limit is None else at + timedelta(hours=limit) - (workspace.at - row.due_at)
+
+
+def _require(tx: Connection, name: str, state: IssueState) -> None:
+    """The issue is still what it was when this step began: somebody may have cancelled it meanwhile."""
+    found = find(tx, name).state
+    if found is not state:
+        raise IssueWaits(f"{name} was {state} when this began and is {found} now; nothing more was done")
 
 
 def _check_approval(workspace: Workspace, row: IssueRow, content_hash: str) -> None:
@@ -463,9 +471,11 @@ def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = l
         for _, follower in readers:
             planner.choose(follower)
         with workspace.store.write() as tx:
+            _require(tx, ready.row.name, IssueState.PLANNING)
             planner.write(tx, readers, format_datetime(now(tx).replace(microsecond=0)))
         last = readers[-1][0].row
         done += len(readers)
         progress(done)
     with workspace.store.write() as tx:
+        _require(tx, ready.row.name, IssueState.PLANNING)
         return ledger.open_for_dispatch(tx, ready.row.id, doubtful=ready.row.name in doubtful_issues(tx))

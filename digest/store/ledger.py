@@ -451,13 +451,21 @@ class Settled(NamedTuple):
     next_at: datetime | None = None
     bytes: int | None = None
     sha256: str | None = None
+    called: bool = True  # False: it was set aside before the call, and the attempt says nothing of it
 
 
 def settle(tx: Connection, claimed: Claim, settled: Sequence[Settled], *, outcome: str, code: str = "", ref: str = "") -> int:
     """T2: write the outcome of an attempt. Returns how many rows had been moved by somebody else meanwhile."""
     at = now(tx)
     lost = 0
+    ended = tx.execute(
+        select(t.issue.c.id)
+        .join(t.attempt, t.attempt.c.issue_id == t.issue.c.id)
+        .where(t.attempt.c.id == claimed.attempt, t.issue.c.state == IssueState.CANCELLED.value)
+    ).first()
     for one in settled:
+        if ended and one.state is S.READY:  # what was put off will not be tried again
+            one = one._replace(state=S.SKIPPED, reason="cancelled", next_at=None)
         moved = tx.execute(
             update(t.delivery)
             .where(_still_ours(one.delivery))
@@ -471,6 +479,7 @@ def settle(tx: Connection, claimed: Claim, settled: Sequence[Settled], *, outcom
                 evidence="reply",
                 lease_owner=None,
                 lease_until=None,
+                **({} if one.called else {"attempt_id": None}),
             )
         ).rowcount
         lost += 1 - moved
