@@ -6,6 +6,7 @@ whether to stop; the ledger alone says who has what.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import socket
@@ -318,6 +319,8 @@ def envelope(look: compose.Look, cadence: str, one: Claimed) -> Envelope:
         sender=look.sender,
         reply_to=look.reply_to,
         list_id=f"{cadence}.{look.list_domain}",
+        # What Gmail's sender reports count by: never a reader, an issue or a subject.
+        feedback_id=f"{cadence}:digest:bulk:{hashlib.sha256(look.list_domain.encode()).hexdigest()[:10]}",
     )
 
 

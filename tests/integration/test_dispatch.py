@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from digest import dispatch, gather, handover, interests, issue, operate
-from digest.errors import ConfigError, IssueError, ProviderUnusable
+from digest.errors import ConfigError, IssueError, ProviderUnusable, StoreError
 from digest.model import DeliveryState as S
 from digest.providers import Handover, Receipt
 from digest.store import holding, ledger, now
@@ -325,6 +325,25 @@ def test_a_lease_that_ran_out_before_the_call_sends_nothing(send, folder, monkey
     report = send(carrier)
     assert carrier.calls == []
     assert report.status.ready == READERS
+
+
+def test_a_disk_that_fills_in_the_claim_sends_nothing(send, folder):
+    real = ledger._new_attempt
+
+    def fill(tx, *rest):
+        pages = tx.exec_driver_sql("PRAGMA page_count").scalar()
+        tx.exec_driver_sql(f"PRAGMA max_page_count={pages}")  # the database may not grow any more, and this needs room
+        tx.exec_driver_sql("INSERT INTO decision (at, who, what, subject, detail) VALUES ('2026-01-01', 'x', 'x', 'x', zeroblob(1000000))")
+        return real(tx, *rest)
+
+    carrier = Carrier()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger, "_new_attempt", fill)
+        with pytest.raises(StoreError, match="disk that holds the database is full"):
+            send(carrier)
+    assert carrier.calls == []
+    assert counts(folder) == {"ready": READERS}
+    assert send(carrier).status.accepted == READERS
 
 
 def test_an_issue_that_is_too_late_expires(send, folder):
