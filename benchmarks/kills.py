@@ -29,7 +29,7 @@ from pathlib import Path
 
 from digest import dispatch, feedback, gather, interests, issue, operate
 from digest.model import DeliveryState as S
-from digest.store import ledger
+from digest.store import outcomes
 from digest.subscribe import import_file
 from digest.workspace import open_workspace
 from tests.support.make import CONFIG, make_workspace, write_summary
@@ -244,7 +244,7 @@ def judge(folder: Path, sink: Sink | Files, score: Score, source: random.Random,
             score.problems.append("the sum of states is wrong")
         with opened.store.read() as tx:
             row = issue.find(tx, ISSUE)
-            planned = sum(ledger.counts(tx, row.id).values())
+            planned = sum(outcomes.counts(tx, row.id).values())
     after = states(folder)
     score.planned += planned
     score.accepted += sum(state == S.ACCEPTED for state in after.values())

@@ -29,8 +29,9 @@ from digest.addresses import parse
 from digest.errors import StoreError
 from digest.model import DeliveryState as S
 from digest.model import Slot, Subscriber
-from digest.store import Store, ledger, open_store, people
-from digest.store.ledger import Plan, Settled
+from digest.store import Store, issues, ledger, open_store, people, plans
+from digest.store.ledger import Settled
+from digest.store.plans import Plan
 from digest.vault import Vault
 from tests.support.power_vfs import DATABASE, Disk, store_on
 
@@ -74,15 +75,15 @@ def image(folder: Path) -> tuple[bytes, Vault, int]:
     store = open_store(folder, "sqlite:///digest.db", None)
     slot = Slot(cadence="monthly", local_date=date(2026, 5, 1), opens_after=AT - timedelta(days=30), due_at=AT)
     with store.write() as tx:
-        issue = ledger.put_issue(tx, slot, known_seq=0, content_hash="", frozen={}, uncertain="hold")
-        edition = ledger.put_edition(tx, issue, "e", "{}", 1)
+        issue = issues.put_issue(tx, slot, known_seq=0, content_hash="", frozen={}, uncertain="hold")
+        edition = plans.put_edition(tx, issue, "e", "{}", 1)
         rows = []
         for n in range(READERS):
             email = f"r{n}@example.org"
             rows.append(people.add(tx, store.vault, parse(email), Subscriber(id="", email=email), AT))
-        plans = [Plan(row, ("gut",), edition, S.PLANNED, "", (), ()) for row in rows]
-        ledger.put_plans(tx, issue, plans, "Fri, 01 May 2026 09:00:00 +0100")
-        ledger.open_for_dispatch(tx, issue)
+        chosen = [Plan(row, ("gut",), edition, S.PLANNED, "", (), ()) for row in rows]
+        plans.put_plans(tx, issue, chosen, "Fri, 01 May 2026 09:00:00 +0100")
+        plans.open_for_dispatch(tx, issue)
     store.close()
     assert not (folder / "digest.db-wal").exists()
     return (folder / "digest.db").read_bytes(), store.vault, issue
@@ -207,7 +208,11 @@ def campaign(cuts: int, seed: int, synchronous: str = "FULL") -> Score:
     score = Score(synchronous, seed, bound=5)
     # Ids decide which pages of an index change, and so how many writes there are before a cut.
     ids = SimpleNamespace(token_hex=lambda n: source.randbytes(n).hex())
-    with tempfile.TemporaryDirectory(prefix="digest-power-") as name, patch.object(ledger, "secrets", ids):
+    with (
+        tempfile.TemporaryDirectory(prefix="digest-power-") as name,
+        patch.object(ledger, "secrets", ids),
+        patch.object(plans, "secrets", ids),
+    ):
         made = image(Path(name))
         while score.cuts < cuts:
             before = score.cuts

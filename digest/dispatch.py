@@ -12,8 +12,8 @@ from digest.handover import Progress, cancelling_of
 from digest.model import DeliveryState as S
 from digest.model import Frozen, IssueState
 from digest.providers import Provider, make
-from digest.store import Store, holding, ledger, now
-from digest.store.ledger import IssueRow
+from digest.store import Store, holding, issues, ledger, now, outcomes
+from digest.store.issues import IssueRow
 from digest.store.mark import doubtful_issues, epoch_of, highest_attempt, new_epoch, put_doubtful_issues
 from digest.workspace import Workspace
 
@@ -74,12 +74,12 @@ def status(workspace: Workspace, name: str) -> StatusReport:
     """
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
-        counts = ledger.counts(tx, row.id)
-        figures = ledger.figures(tx, row.id)
-        reasons = ledger.reasons(tx, row.id)
-        rate = ledger.accepted_lately(tx, row.id)
-        next_try_at = ledger.next_at(tx, row.id)
-        contradictions = ledger.contradictions(tx, row.id)
+        counts = outcomes.counts(tx, row.id)
+        figures = outcomes.figures(tx, row.id)
+        reasons = outcomes.reasons(tx, row.id)
+        rate = outcomes.accepted_lately(tx, row.id)
+        next_try_at = outcomes.next_at(tx, row.id)
+        contradictions = outcomes.contradictions(tx, row.id)
     fields: dict[str, Any] = {state.value: count for state, count in counts.items() if state is not S.PLANNED}
     fields["ready"] += counts[S.PLANNED]  # chosen for, and waiting for planning to be complete
     report = StatusReport(
@@ -190,7 +190,7 @@ def recover(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
 def _settle_cancelled(workspace: Workspace, row: IssueRow) -> None:
     """What a sender that died had in hand when the issue was cancelled is settled or listed, too."""
     with workspace.store.read() as tx:
-        counts = ledger.counts(tx, row.id)
+        counts = outcomes.counts(tx, row.id)
     if counts[S.INFLIGHT] or counts[S.UNCERTAIN]:
         provider = make(workspace.config, workspace.path)
         try:
@@ -243,10 +243,10 @@ def _close(workspace: Workspace, row: IssueRow) -> None:
     """Finished only when nothing is open any more and the sum is right."""
     status(workspace, row.name)  # raises where the sum is wrong
     with workspace.store.write() as tx:
-        counts = ledger.counts(tx, row.id)
+        counts = outcomes.counts(tx, row.id)
         open_now = counts[S.PLANNED] + counts[S.READY] + counts[S.INFLIGHT] + counts[S.UNCERTAIN]
         if not open_now and issue.find(tx, row.name).state is IssueState.SENDING:
-            ledger.move_issue(tx, row.id, IssueState.FINISHED, finished_at=now(tx))
+            issues.move_issue(tx, row.id, IssueState.FINISHED, finished_at=now(tx))
 
 
 def check_restored(store: Store) -> None:
@@ -265,7 +265,7 @@ def check_restored(store: Store) -> None:
             for id, _ in holding.open_issues(tx):
                 holding.doubt(tx, id, "the database was restored from an older copy")
                 holding.pause(tx, id, "the database was restored from an older copy")
-            done = {row.name for row in ledger.issues(tx) if row.state in (IssueState.FINISHED, IssueState.CANCELLED)}
+            done = {row.name for row in issues.every(tx) if row.state in (IssueState.FINISHED, IssueState.CANCELLED)}
             unknown = frozenset(mark.issues if mark else ()) - known - done
             put_doubtful_issues(tx, doubtful_issues(tx) | unknown)
             holding.record(tx, "restore guard", "pause", "all open issues")

@@ -10,7 +10,7 @@ from digest.addresses import parse
 from digest.errors import IssueError
 from digest.model import Follower, Frozen, Selection, Status
 from digest.select import Reason
-from digest.store import catalogue, ledger, people
+from digest.store import catalogue, outcomes, people, plans
 from digest.workspace import Workspace
 
 
@@ -43,7 +43,7 @@ def coverage(workspace: Workspace, name: str) -> tuple[Covered, ...]:
         row = issue.find(tx, name)
         material = issue.material_of(tx, workspace, row)
         fates = issue.fates(tx, workspace, row.slot, row)
-        planned = ledger.selections(tx, row.id) if row.planned is not None else None
+        planned = outcomes.selections(tx, row.id) if row.planned is not None else None
     if planned is None:
         planned = forecast(workspace, name)
     readers: dict[str, int] = {}
@@ -129,9 +129,9 @@ def why(workspace: Workspace, address: str, name: str) -> Why:
         if person is None:
             raise IssueError("nobody on the list has that address; `digest subscribers list` shows who has")
         material = issue.material_of(tx, workspace, row)
-        delivery = ledger.delivery_of(tx, row.id, person.row)
+        delivery = outcomes.delivery_of(tx, row.id, person.row)
         rows = [stored.row for stored in material.members]
-        seen = ledger.seen_before(tx, person.row, rows, row.id)
+        seen = plans.seen_before(tx, person.row, rows, row.id)
         fates = issue.fates(tx, workspace, row.slot, row)
     subscriber = person.subscriber
     follower = Follower(

@@ -28,7 +28,7 @@ from digest.model import DeliveryState as S
 from digest.model import Selection
 from digest.pace import FAILURES, Breaker, DomainThrottle, Throttle, retry_delay_s
 from digest.providers import Cancelling, Handover, Parcel, Provider, Receipt
-from digest.store import ledger, now, people
+from digest.store import ledger, now, outcomes, people
 from digest.store.ledger import Claim, Claimed, Settled
 from digest.store.mark import epoch_of
 from digest.workspace import Workspace
@@ -144,7 +144,7 @@ class Run:
         if day >= len(plan.daily):
             return self.provider.batch
         with self.workspace.store.read() as tx:
-            gone = ledger.accepted_since(tx, instant(today, "00:00", self.workspace.zone))
+            gone = outcomes.accepted_since(tx, instant(today, "00:00", self.workspace.zone))
         room = (plan.daily[day] if day >= 0 else 0) - gone
         if room <= 0:
             self._waits = (
@@ -185,7 +185,7 @@ class Run:
         with self.workspace.store.read() as tx:
             readers = people.particulars(tx, self.workspace.store.vault, [one.subscriber for one in claim.deliveries])
             missing = [one.edition for one in claim.deliveries if one.edition not in self._editions]
-            bodies = ledger.edition_selections(tx, missing)
+            bodies = outcomes.edition_selections(tx, missing)
             at = now(tx)
         for id, body in bodies.items():
             self._editions[id] = compose.make_edition(self.ready.compiled, Selection.model_validate_json(body))

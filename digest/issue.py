@@ -24,10 +24,11 @@ from digest.config import SelectionRules
 from digest.errors import DigestError, IssueError, IssueWaits
 from digest.interests import Interests
 from digest.model import Audience, DeliveryState, Follower, Frozen, IssueState, Selection, Slot
-from digest.store import catalogue, ledger, now, people
+from digest.store import catalogue, issues, now, people, plans
 from digest.store.catalogue import Stored
-from digest.store.ledger import IssueRow, Plan
+from digest.store.issues import IssueRow
 from digest.store.mark import doubtful_issues
+from digest.store.plans import Plan
 from digest.workspace import Workspace
 
 PAGE = 1000  # subscribers planned in one transaction
@@ -123,9 +124,9 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False) -> DraftRe
     """
     slot = slot_of(workspace, cadence)
     with workspace.store.read() as tx:
-        existing = ledger.issue_named(tx, slot.name)
+        existing = issues.named(tx, slot.name)
         found = fates(tx, workspace, slot, existing)
-        notices = catalogue.load(tx, rows=ledger.owed_summaries(tx, slot.due_at))
+        notices = catalogue.load(tx, rows=plans.owed_summaries(tx, slot.due_at))
         known_seq = catalogue.highest_seq(tx)
     fresh = existing is None or (again and existing.state in (IssueState.DRAFTED, IssueState.APPROVED))
     if existing is not None and again and not fresh:
@@ -136,12 +137,12 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False) -> DraftRe
         content_hash = material.content_hash(material.compile(workspace))
         _write_draft(workspace, material, known_seq, content_hash, found)
     with workspace.store.read() as tx:
-        row = ledger.issue_named(tx, slot.name)
+        row = issues.named(tx, slot.name)
         assert row is not None
-        count = len(ledger.members(tx, row.id))
+        count = len(issues.members(tx, row.id))
         unsent = tuple(
             other.name
-            for other in ledger.issues(tx)
+            for other in issues.every(tx)
             if other.cadence == cadence and other.due_at < slot.due_at and other.state in (IssueState.DRAFTED, IssueState.APPROVED)
         )
     tally = [fate for _, fate in found]
@@ -169,8 +170,8 @@ def approval_of(workspace: Workspace, cadence: str) -> str:
 
 def fates(tx: Connection, workspace: Workspace, slot: Slot, existing: IssueRow | None) -> list[tuple[Stored, select.Fate]]:
     """What becomes of every summary in the catalogue, were the issue drafted now."""
-    ends = ledger.archive_ends(tx, slot)
-    taken = ledger.taken_by(tx, slot.cadence)
+    ends = issues.archive_ends(tx, slot)
+    taken = issues.taken_by(tx, slot.cadence)
     found = []
     for stored in catalogue.load(tx):
         holder = taken.get(stored.row)
@@ -187,7 +188,7 @@ def _write_draft(
     workspace: Workspace, material: Material, known_seq: int, content_hash: str, found: Sequence[tuple[Stored, select.Fate]]
 ) -> None:
     with workspace.store.write() as tx:
-        row = ledger.put_issue(
+        row = issues.put_issue(
             tx,
             material.slot,
             known_seq=known_seq,
@@ -199,7 +200,7 @@ def _write_draft(
         # A source that could not be read yet takes part, too: what it brings late is late, not backlog.
         names |= {source.name for source in workspace.config.sources}
         members = [(stored.row, stored.seq) for stored in material.members]
-        ledger.put_members(tx, row, material.slot.cadence, members, sorted(names))
+        issues.put_members(tx, row, material.slot.cadence, members, sorted(names))
 
 
 # --- what an issue is made of, now and as it was frozen ------------------------------------------------------------------
@@ -211,9 +212,9 @@ def find(tx: Connection, name: str) -> IssueRow:
     Raises:
         IssueError: there is none; the text lists the newest.
     """
-    row = ledger.issue_named(tx, name)
+    row = issues.named(tx, name)
     if row is None:
-        known = ", ".join(issue.name for issue in ledger.issues(tx)[:5]) or "none yet; `digest draft CADENCE` makes one"
+        known = ", ".join(issue.name for issue in issues.every(tx)[:5]) or "none yet; `digest draft CADENCE` makes one"
         raise IssueError(f'there is no issue "{name}" ({known})')
     return row
 
@@ -225,7 +226,7 @@ def is_frozen(row: IssueRow) -> bool:
 
 def material_of(tx: Connection, workspace: Workspace, row: IssueRow) -> Material:
     """What the issue is made of: frozen members and notices; interests and rules as frozen once planning began, else today's."""
-    seqs = [seq for _, seq in ledger.members(tx, row.id)]
+    seqs = [seq for _, seq in issues.members(tx, row.id)]
     members = tuple(catalogue.load(tx, seqs))
     notices = tuple(catalogue.load(tx, row.frozen["notices"]))
     if is_frozen(row):
@@ -239,7 +240,7 @@ def material_of(tx: Connection, workspace: Workspace, row: IssueRow) -> Material
 def compiled_of(workspace: Workspace, row: IssueRow, material: Material) -> CompiledIssue:
     """What the issue is composed from: as frozen, or compiled now where nothing is frozen yet."""
     with workspace.store.read() as tx:
-        blob = ledger.content(tx, row.id)
+        blob = issues.content(tx, row.id)
     return material.compile(workspace) if blob is None else CompiledIssue.from_json(zlib.decompress(blob).decode())
 
 
@@ -264,7 +265,7 @@ def approve(workspace: Workspace, name: str) -> str:
         raise IssueError(f"{name} is {row.state}; approval comes before sending")
     content_hash = material.content_hash(material.compile(workspace))
     with workspace.store.write() as tx:
-        ledger.move_issue(
+        issues.move_issue(
             tx,
             row.id,
             IssueState.APPROVED,
@@ -285,7 +286,7 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
     with workspace.store.read() as tx:
         row = find(tx, name)
         material = material_of(tx, workspace, row)
-        blob = ledger.content(tx, row.id)
+        blob = issues.content(tx, row.id)
     if is_frozen(row) and blob is not None:
         return Ready(row, material, CompiledIssue.from_json(zlib.decompress(blob).decode()))
     if not workspace.is_due(row.slot):
@@ -299,8 +300,8 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
     _check_approval(workspace, row, content_hash)
     with workspace.store.write() as tx:
         _require(tx, name, row.state)
-        ledger.put_content(tx, row.id, zlib.compress(compiled.to_json().encode()))
-        ledger.move_issue(
+        issues.put_content(tx, row.id, zlib.compress(compiled.to_json().encode()))
+        issues.move_issue(
             tx,
             row.id,
             IssueState.PLANNING,
@@ -387,8 +388,8 @@ class Planner:
         if not readers:
             return []
         first, end = readers[0].row, readers[-1].row
-        seen = ledger.seen(tx, self._ready.row.id, first, end, [stored.row for stored in material.members])
-        owed = ledger.owed_notices(tx, slot.due_at, first, end)
+        seen = plans.seen(tx, self._ready.row.id, first, end, [stored.row for stored in material.members])
+        owed = plans.owed_notices(tx, slot.due_at, first, end)
         return [(reader, self._follower(reader, seen, owed)) for reader in readers]
 
     def _follower(self, reader: people.Reader, seen: Mapping[int, frozenset[int]], owed: Mapping[int, list[tuple[int, str]]]) -> Follower:
@@ -421,11 +422,11 @@ class Planner:
 
     def write(self, tx: Connection, readers: Sequence[tuple[people.Reader, Follower]], date_header: str) -> None:
         """The deliveries of a page."""
-        plans = []
+        chosen = []
         for reader, follower in readers:
             selection, edition = self.choose(follower)
-            plans.append(self._plan(tx, reader, selection, edition))
-        ledger.put_plans(tx, self._ready.row.id, plans, date_header)
+            chosen.append(self._plan(tx, reader, selection, edition))
+        plans.put_plans(tx, self._ready.row.id, chosen, date_header)
 
     def _plan(self, tx: Connection, reader: people.Reader, selection: Selection, edition: Composed | None) -> Plan:
         material = self._ready.material
@@ -433,7 +434,7 @@ class Planner:
             reason = "nothing new" if set(reader.interests) & self._known else "no interests"
             return Plan(reader.row, reader.interests, None, DeliveryState.SKIPPED, reason, (), ())
         if edition.hash not in self._rows:
-            self._rows[edition.hash] = ledger.put_edition(tx, self._ready.row.id, *edition)
+            self._rows[edition.hash] = plans.put_edition(tx, self._ready.row.id, *edition)
         state = DeliveryState.QUARANTINED if edition.problem else DeliveryState.PLANNED
         return Plan(
             subscriber=reader.row,
@@ -462,7 +463,7 @@ def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = l
     planner = Planner(ready)
     done = 0
     with workspace.store.read() as tx:
-        last = ledger.planned_up_to(tx, ready.row.id)
+        last = plans.planned_up_to(tx, ready.row.id)
     while True:
         with workspace.store.read() as tx:
             readers = planner.page(tx, last)
@@ -478,4 +479,4 @@ def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = l
         progress(done)
     with workspace.store.write() as tx:
         _require(tx, ready.row.name, IssueState.PLANNING)
-        return ledger.open_for_dispatch(tx, ready.row.id, doubtful=ready.row.name in doubtful_issues(tx))
+        return plans.open_for_dispatch(tx, ready.row.id, doubtful=ready.row.name in doubtful_issues(tx))

@@ -15,7 +15,7 @@ from digest.gather import GatherReport
 from digest.handover import Progress
 from digest.issue import DraftReport
 from digest.model import DeliveryState, Frozen, IssueState
-from digest.store import catalogue, ledger, people
+from digest.store import catalogue, issues, outcomes, people
 from digest.subscribe import Import
 from digest.workspace import Workspace
 
@@ -113,8 +113,8 @@ def overview(workspace: Workspace) -> Overview:
             refusals = tuple(f"{ref}: {reason}" for ref, reason in catalogue.refusals(tx, source.name))
             health.append(SourceHealth.model_validate({"name": source.name, "kind": source.kind, **known, "refusals": refusals}))
         lines = []
-        for row in ledger.issues(tx):
-            counts = ledger.counts(tx, row.id)
+        for row in issues.every(tx):
+            counts = outcomes.counts(tx, row.id)
             accepted = counts[DeliveryState.ACCEPTED]
             lines.append(IssueLine(issue=row.name, state=row.state, planned=sum(counts.values()), accepted=accepted, due_at=row.due_at))
         return Overview(

@@ -350,6 +350,10 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"
 
 
+# A delivery in one of these states has given its reader nothing, and will not.
+NOT_GIVEN = (DeliveryState.SKIPPED.value, DeliveryState.FAILED.value, DeliveryState.EXPIRED.value, DeliveryState.QUARANTINED.value)
+
+
 def uncanonical(values: Iterable[str]) -> frozenset[str]:
     """Identifiers as an editor writes them (a DOI, a link, an id) in the form that summaries carry."""
     found = set()

@@ -18,7 +18,7 @@ from digest.handover import envelope, slots
 from digest.issue import Ready
 from digest.model import Follower, Frozen, IssueState, Selection
 from digest.providers import Parcel, make
-from digest.store import holding, ledger, now, people
+from digest.store import holding, now, outcomes, people
 from digest.store.ledger import Claimed
 from digest.workspace import Workspace
 
@@ -178,7 +178,7 @@ def _selection(workspace: Workspace, ready: Ready, reader: str | None) -> Select
         selection = _selection_of(workspace, ready, reader)
     else:
         with workspace.store.read() as tx:
-            planned = ledger.selections(tx, ready.row.id)
+            planned = outcomes.selections(tx, ready.row.id)
         counted = planned or [(body, count) for body, count in forecast(workspace, ready.row.name) if body]
         selection = Selection.model_validate_json(max(counted, key=lambda pair: pair[1])[0]) if counted else Selection()
     if selection.empty:
@@ -191,7 +191,7 @@ def _selection_of(workspace: Workspace, ready: Ready, reader: str) -> Selection:
         person = people.find(tx, workspace.store.vault, parse(_address(reader)))
         if person is None:
             raise IssueError("nobody on the list has that address; `digest subscribers list` shows who has")
-        delivery = ledger.delivery_of(tx, ready.row.id, person.row)
+        delivery = outcomes.delivery_of(tx, ready.row.id, person.row)
     if delivery and delivery.selection:
         return Selection.model_validate_json(delivery.selection)
     follower = Follower(interests=person.subscriber.interests, audience=person.subscriber.audience)

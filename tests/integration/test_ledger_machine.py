@@ -23,8 +23,9 @@ from digest.addresses import parse
 from digest.errors import IssueError
 from digest.model import DeliveryState as S
 from digest.model import Status
-from digest.store import holding, ledger, now, people, schema
-from digest.store.ledger import Claim, Plan, Settled
+from digest.store import holding, ledger, now, people, plans, schema
+from digest.store.ledger import Claim, Settled
+from digest.store.plans import Plan
 from digest.workspace import open_workspace
 from tests.support.feedback import add_issue, add_people, bare_workspace, body, told
 
@@ -44,10 +45,10 @@ def bed(tmp_path_factory):
         rows = add_people(opened, READERS)
         number = add_issue(opened)
         with opened.store.write() as tx:
-            editions = [ledger.put_edition(tx, number, f"e{n}", "{}", 1) for n in range(EDITIONS)]
-            plans = [Plan(row, ("gut",), editions[n % EDITIONS], S.PLANNED, "", (), ()) for n, row in enumerate(rows)]
-            ledger.put_plans(tx, number, plans, "Fri, 01 May 2026 09:00:00 +0000")
-            assert ledger.open_for_dispatch(tx, number) == READERS
+            editions = [plans.put_edition(tx, number, f"e{n}", "{}", 1) for n in range(EDITIONS)]
+            chosen = [Plan(row, ("gut",), editions[n % EDITIONS], S.PLANNED, "", (), ()) for n, row in enumerate(rows)]
+            plans.put_plans(tx, number, chosen, "Fri, 01 May 2026 09:00:00 +0000")
+            assert plans.open_for_dispatch(tx, number) == READERS
         opened.store.close()
         shutil.copytree(folder / "var", folder / "start")
         yield opened

@@ -15,7 +15,7 @@ from digest.addresses import parse
 from digest.errors import BusyError, ConfigError, StoreError
 from digest.model import DeliveryState as S
 from digest.model import IssueState, Notice, Slot, Status, Subscriber
-from digest.store import catalogue, ledger, now, open_store, people, schema
+from digest.store import catalogue, issues, ledger, now, open_store, outcomes, people, plans, schema
 from digest.store.database import HEAD, migrate, open_empty, version
 from digest.store.schema import metadata
 from tests.support.make import REPOSITORY, at, make_summary
@@ -257,14 +257,14 @@ def planned(store, count=5, notice=None):
     readers = [add(store, f"r{n}@example.org") for n in range(count)]
     with store.write() as tx:
         _, piece = catalogue.take(tx, make_summary("1", notice=notice), now(tx))
-        issue = ledger.put_issue(
+        issue = issues.put_issue(
             tx, SLOT, known_seq=1, content_hash="h", frozen={"interests": [], "selection": {}, "notices": []}, uncertain="hold"
         )
-        ledger.put_members(tx, issue, "monthly", [(piece, catalogue.highest_seq(tx))], ["ours"])
-        edition = ledger.put_edition(tx, issue, "e", "{}", 1000)
-        plans = [ledger.Plan(reader, ("gut",), edition, S.PLANNED, "", (piece,), ()) for reader in readers]
-        ledger.put_plans(tx, issue, plans, "Fri, 01 May 2026 08:00:00 +0000")
-        ledger.open_for_dispatch(tx, issue)
+        issues.put_members(tx, issue, "monthly", [(piece, catalogue.highest_seq(tx))], ["ours"])
+        edition = plans.put_edition(tx, issue, "e", "{}", 1000)
+        chosen = [plans.Plan(reader, ("gut",), edition, S.PLANNED, "", (piece,), ()) for reader in readers]
+        plans.put_plans(tx, issue, chosen, "Fri, 01 May 2026 08:00:00 +0000")
+        plans.open_for_dispatch(tx, issue)
     return issue, readers
 
 
@@ -280,7 +280,7 @@ def settle(store, claimed, state, **values):
 
 def counts(store, issue):
     with store.read() as tx:
-        return {state.value: n for state, n in ledger.counts(tx, issue).items() if n}
+        return {state.value: n for state, n in outcomes.counts(tx, issue).items() if n}
 
 
 def test_a_delivery_is_claimed_once(store):
@@ -302,7 +302,7 @@ def test_who_left_before_the_claim_is_skipped(store):
     assert len(claimed.deliveries) == 1
     assert counts(store, issue) == {"inflight": 1, "ready": 2, "skipped": 2}
     with store.read() as tx:
-        assert set(ledger.reasons(tx, issue)) == {("skipped", "unsubscribed"), ("skipped", "suppressed")}
+        assert set(outcomes.reasons(tx, issue)) == {("skipped", "unsubscribed"), ("skipped", "suppressed")}
 
 
 def test_a_dead_lease_is_uncertain_never_ready(store):
@@ -338,7 +338,7 @@ def test_a_deferred_delivery_waits_for_its_time(store):
 def test_what_is_too_late_expires(store):
     issue, _ = planned(store, 2)
     with store.write() as tx:
-        ledger.move_issue(tx, issue, IssueState.SENDING, send_not_after=now(tx) - timedelta(hours=1))
+        issues.move_issue(tx, issue, IssueState.SENDING, send_not_after=now(tx) - timedelta(hours=1))
     assert claim(store, issue) is None
     assert counts(store, issue) == {"expired": 2}
 
@@ -346,7 +346,7 @@ def test_what_is_too_late_expires(store):
 def test_an_issue_and_a_delivery_exist_once(store):
     issue, readers = planned(store, 1)
     with pytest.raises(StoreError, match="UNIQUE"), store.write() as tx:
-        ledger.put_plans(tx, issue, [ledger.Plan(readers[0], (), None, S.SKIPPED, "", (), ())], "x")
+        plans.put_plans(tx, issue, [plans.Plan(readers[0], (), None, S.SKIPPED, "", (), ())], "x")
     with pytest.raises(StoreError, match="UNIQUE"), store.write() as tx:
         row = dict(tx.execute(select(schema.issue)).one()._mapping) | {"id": issue + 1, "name": "another"}
         tx.execute(insert(schema.issue).values(**row))
@@ -357,16 +357,16 @@ def test_a_correction_is_owed_to_exactly_those_who_were_sent_it(store):
     settle(store, claim(store, issue, 2), S.ACCEPTED)  # the third never left
     later = at("2026-06-01T08:00")
     with store.write() as tx:
-        assert ledger.owed_notices(tx, later, 0, 99) == {}
+        assert plans.owed_notices(tx, later, 0, 99) == {}
         catalogue.take(tx, make_summary("1", notice=Notice(kind="correction", at=at("2026-05-20"), text="It was seven.")), now(tx))
-        owed = ledger.owed_notices(tx, later, 0, 99)
+        owed = plans.owed_notices(tx, later, 0, 99)
         assert sorted(owed) == readers[:2]
-        assert ledger.owed_notices(tx, at("2026-05-10"), 0, 99) == {}
-        assert len(ledger.owed_summaries(tx, later)) == 1
+        assert plans.owed_notices(tx, at("2026-05-10"), 0, 99) == {}
+        assert len(plans.owed_summaries(tx, later)) == 1
 
 
 def test_no_correction_is_owed_for_what_was_sent_corrected(store):
     issue, _ = planned(store, 1, notice=Notice(kind="correction", at=at("2026-04-20"), text="It was seven."))
     settle(store, claim(store, issue), S.ACCEPTED)
     with store.read() as tx:
-        assert ledger.owed_notices(tx, at("2026-06-01"), 0, 99) == {}
+        assert plans.owed_notices(tx, at("2026-06-01"), 0, 99) == {}
