@@ -37,10 +37,11 @@ from sqlalchemy import func, select, true
 
 from digest import dispatch, gather, interests, issue
 from digest.addresses import parse
+from digest.events import Suppression
 from digest.model import DeliveryState as S
 from digest.model import Status
 from digest.providers import Handover, Parcel, Receipt
-from digest.store import ledger, now, people
+from digest.store import ledger, now, people, suppressions
 from digest.store import schema as t
 from digest.store.mark import highest_attempt
 from digest.subscribe import import_file
@@ -169,7 +170,7 @@ def unsubscribe(opened: Workspace, address: str) -> Left:
         person = people.find(tx, opened.store.vault, key)
         assert person is not None
         people.change(tx, opened.store.vault, person.row, person.subscriber.model_copy(update={"status": Status.UNSUBSCRIBED}), at)
-        people.suppress(tx, opened.store.vault, key, "unsubscribe", "storm", at)
+        suppressions.put(tx, opened.store.vault.index(key.key), Suppression("request", at, "storm"))
         attempts = highest_attempt(tx)
     return Left(person.row, attempts, time.monotonic(), time.monotonic() - begun)
 

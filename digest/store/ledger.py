@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, exists, insert, or_, select, update
 
 from digest.model import DeliveryState as S
 from digest.model import IssueState
@@ -69,22 +69,7 @@ def claim(
     if one_edition:
         first = select(t.delivery.c.edition_id).where(ready).order_by(t.delivery.c.edition_id).limit(1)
         ready = and_(ready, t.delivery.c.edition_id == first.scalar_subquery())
-    while True:
-        rows = tx.execute(
-            select(t.delivery.c.id, t.delivery.c.did, t.delivery.c.subscriber_id, t.delivery.c.edition_id, t.delivery.c.date_header)
-            .add_columns(t.delivery.c.attempts, t.delivery.c.lease_epoch, writable().label("writable"), t.subscriber.c.status)
-            .join(t.subscriber, t.subscriber.c.id == t.delivery.c.subscriber_id)
-            .where(ready)
-            .order_by(t.delivery.c.id)
-            .limit(k)
-        ).all()
-        for row in rows:
-            if not row.writable:
-                reason = row.status if row.status != "active" else "suppressed"
-                _move(tx, [row.id], S.READY, S.SKIPPED, at, reason=reason)
-        wanted = [row for row in rows if row.writable]
-        if wanted or not rows:
-            break
+    wanted = _with_consent(tx, ready, k, at)
     if not wanted:
         return None
     attempt, aid = _new_attempt(tx, issue, provider, len(wanted), at, ref)
@@ -104,6 +89,26 @@ def claim(
         Claimed(r.id, r.did, r.subscriber_id, r.edition_id, r.date_header, r.attempts + 1, r.lease_epoch + 1) for r in wanted
     )
     return Claim(attempt, aid, deliveries, at + lease, ref)
+
+
+def _with_consent(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[Row[Any]]:
+    """Up to ``k`` ready rows whose readers may be written to; the others on the way are skipped."""
+    while True:
+        rows = tx.execute(
+            select(t.delivery.c.id, t.delivery.c.did, t.delivery.c.subscriber_id, t.delivery.c.edition_id, t.delivery.c.date_header)
+            .add_columns(t.delivery.c.attempts, t.delivery.c.lease_epoch, writable().label("writable"), t.subscriber.c.status)
+            .join(t.subscriber, t.subscriber.c.id == t.delivery.c.subscriber_id)
+            .where(ready)
+            .order_by(t.delivery.c.id)
+            .limit(k)
+        ).all()
+        for row in rows:
+            if not row.writable:
+                reason = row.status if row.status != "active" else "suppressed"
+                _move(tx, [row.id], S.READY, S.SKIPPED, at, reason=reason)
+        wanted = [row for row in rows if row.writable]
+        if wanted or not rows:
+            return wanted
 
 
 def _may_leave() -> Any:

@@ -41,12 +41,6 @@ def is_suppressed(tx: Connection, vault: Vault, address: Address) -> bool:
     return bool(tx.execute(select(exists().where(t.suppression.c.address_index == vault.index(address.key)))).scalar())
 
 
-def suppress(tx: Connection, vault: Vault, address: Address, reason: str, source: str, at: datetime) -> None:
-    """Never write to that address again."""
-    if not is_suppressed(tx, vault, address):
-        tx.execute(insert(t.suppression).values(address_index=vault.index(address.key), reason=reason, source=source, at=at))
-
-
 def add(tx: Connection, vault: Vault, address: Address, subscriber: Subscriber, at: datetime) -> int:
     """A new subscriber; the id is drawn here. Returns the row."""
     row: int = tx.execute(

@@ -13,9 +13,10 @@ from sqlalchemy import insert, select
 
 from digest.addresses import parse
 from digest.errors import BusyError, ConfigError, StoreError
+from digest.events import Suppression
 from digest.model import DeliveryState as S
 from digest.model import IssueState, Notice, Slot, Status, Subscriber
-from digest.store import catalogue, issues, ledger, now, open_store, outcomes, people, plans, schema
+from digest.store import catalogue, issues, ledger, now, open_store, outcomes, people, plans, schema, suppressions
 from digest.store.database import HEAD, migrate, open_empty, version
 from digest.store.schema import metadata
 from tests.support.make import REPOSITORY, at, make_summary
@@ -219,7 +220,7 @@ def add(store, email="ana@example.org", **values):
 def test_a_stolen_database_tells_nobodys_name(store, tmp_path):
     add(store)
     with store.write() as tx:
-        people.suppress(tx, store.vault, parse("left@example.org"), "complaint", "test", now(tx))
+        suppressions.put(tx, store.vault.index(parse("left@example.org").key), Suppression("operator", now(tx), "test"))
     store.close()
     for file in (tmp_path / "var").glob("digest.db*"):
         raw = file.read_bytes()
@@ -243,7 +244,7 @@ def test_only_who_may_be_written_to_is_read_for(store):
     barred = add(store, "barred@example.org")
     other = add(store, "weekly@example.org", cadence="weekly")
     with store.write() as tx:
-        people.suppress(tx, store.vault, parse("barred@example.org"), "complaint", "test", now(tx))
+        suppressions.put(tx, store.vault.index(parse("barred@example.org").key), Suppression("operator", now(tx), "test"))
     with store.read() as tx:
         found = [reader.row for reader in people.readers_after(tx, "monthly", 0, 100)]
     assert found == [rows[0]] and barred not in found and other not in found
@@ -297,7 +298,7 @@ def test_who_left_before_the_claim_is_skipped(store):
     with store.write() as tx:
         found = people.find(tx, store.vault, parse("r0@example.org"))
         people.change(tx, store.vault, readers[0], found.subscriber.model_copy(update={"status": Status.UNSUBSCRIBED}), now(tx))
-        people.suppress(tx, store.vault, parse("r1@example.org"), "complaint", "test", now(tx))
+        suppressions.put(tx, store.vault.index(parse("r1@example.org").key), Suppression("operator", now(tx), "test"))
     claimed = claim(store, issue, 1)
     assert len(claimed.deliveries) == 1
     assert counts(store, issue) == {"inflight": 1, "ready": 2, "skipped": 2}

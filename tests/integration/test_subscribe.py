@@ -5,11 +5,11 @@ import io
 
 import pytest
 
-from digest import interests
+from digest import interests, suppress
 from digest.addresses import parse
 from digest.errors import ConfigError
 from digest.model import Status
-from digest.store import now, people
+from digest.store import people
 from digest.subscribe import export_rows, import_file
 from digest.workspace import open_workspace
 from tests.support.make import at, make_workspace
@@ -112,8 +112,7 @@ def test_an_import_never_revives_who_left(workspace, status):
 
 
 def test_an_import_never_brings_a_suppressed_address_in(workspace):
-    with workspace.store.write() as tx:
-        people.suppress(tx, workspace.store.vault, parse("a@example.org"), "complaint", "test", now(tx))
+    suppress.add(workspace, "a@example.org")
     report = bring(workspace, "email\na@example.org\n")
     assert (report.new, report.kept) == (0, 1)
     assert found(workspace, "a@example.org") is None
