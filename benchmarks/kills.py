@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 
-from digest import dispatch, feedback, gather, interests, issue, operate
+from digest import dispatch, feedback, gather, interests, issue, operate, plan
 from digest.model import DeliveryState as S
 from digest.store import outcomes
 from digest.subscribe import import_file
@@ -140,7 +140,7 @@ def workspace(folder: Path, provider: str, port: int) -> Path:
         gather.gather(opened)
         issue.draft(opened, "monthly")
         ready = issue.make_ready(opened, ISSUE)
-        issue.plan(opened, ready)
+        plan.plan(opened, ready)
     return made
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from digest import feedback, handover, issue
+from digest import feedback, handover, issue, plan
 from digest.errors import IssueError, IssueWaits, ProviderUnusable
 from digest.handover import Progress, cancelling_of
 from digest.model import DeliveryState as S
@@ -123,7 +123,7 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
     provider = make(workspace.config, workspace.path)
     try:
         ready = issue.make_ready(workspace, name)
-        issue.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
+        plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
         resolved = recover(workspace, provider, ready.row)
         drained = handover.Run(workspace, provider, ready, progress).drain()
         settle_uncertain(workspace, provider, ready.row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from digest import interests, issue, select
+from digest import interests, issue, plan, select
 from digest.addresses import parse
 from digest.errors import IssueError
 from digest.model import Follower, Frozen, Selection, Status
@@ -79,7 +79,7 @@ def forecast(workspace: Workspace, name: str) -> list[tuple[str, int]]:
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
         material = issue.material_of(tx, workspace, row)
-    planner = issue.Planner(issue.Ready(row, material, material.compile(workspace)))
+    planner = plan.Planner(issue.Ready(row, material, material.compile(workspace)))
     counted: dict[str, int] = {}
     last = 0
     while True:
@@ -139,7 +139,7 @@ def why(workspace: Workspace, address: str, name: str) -> Why:
         audience=subscriber.audience,
         seen=frozenset(material.ids[summary] for summary in seen),
     )
-    costs = issue.costs_of(issue.compiled_of(workspace, row, material))
+    costs = plan.costs_of(issue.compiled_of(workspace, row, material))
     decisions = select.select(material.catalogue, follower, material.rules, costs).decisions
     labels = {interest.id: interest.label for interest in material.interests.all}
     members = {stored.row for stored in material.members}

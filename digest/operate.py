@@ -10,7 +10,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from fnmatch import fnmatchcase
 
-from digest import compose, issue, select
+from digest import compose, issue, plan, select
 from digest.addresses import masked, parse
 from digest.errors import IssueError
 from digest.explain import forecast
@@ -195,4 +195,4 @@ def _selection_of(workspace: Workspace, ready: Ready, reader: str) -> Selection:
     if delivery and delivery.selection:
         return Selection.model_validate_json(delivery.selection)
     follower = Follower(interests=person.subscriber.interests, audience=person.subscriber.audience)
-    return select.select(ready.material.catalogue, follower, ready.material.rules, issue.costs_of(ready.compiled)).selection
+    return select.select(ready.material.catalogue, follower, ready.material.rules, plan.costs_of(ready.compiled)).selection

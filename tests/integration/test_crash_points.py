@@ -14,7 +14,7 @@ from datetime import date
 import pytest
 from sqlalchemy import select, update
 
-from digest import dispatch, feedback, gather, interests, issue, operate
+from digest import dispatch, feedback, gather, interests, issue, operate, plan
 from digest.errors import IssueError, IssueWaits
 from digest.model import DeliveryState as S
 from digest.store import ledger, schema
@@ -43,7 +43,7 @@ def letter(tmp_path_factory):
         issue.draft(opened, "monthly")
     shutil.copytree(made / "var", made / "drafted")
     with open_workspace(made, ON) as opened:
-        issue.plan(opened, issue.make_ready(opened, ISSUE))
+        plan.plan(opened, issue.make_ready(opened, ISSUE))
     shutil.copytree(made / "var", made / "planned")
     return made
 
@@ -226,7 +226,7 @@ def test_two_cuts_anywhere(letter, monkeypatch, case):
 
 
 def test_one_cut_anywhere_in_planning(letter, monkeypatch):
-    monkeypatch.setattr(issue, "PAGE", 1)
+    monkeypatch.setattr(plan, "PAGE", 1)
     compiled, real = [], issue.Material.compile
     monkeypatch.setattr(issue.Material, "compile", lambda *given: compiled[0] if compiled else compiled.append(real(*given)) or compiled[0])
     names = []
@@ -285,7 +285,7 @@ def test_what_a_dead_sender_had_in_hand_is_listed_though_the_issue_is_cancelled(
 
 
 def test_an_issue_cancelled_while_it_is_planned_does_not_leave(letter, monkeypatch):
-    monkeypatch.setattr(issue, "PAGE", 1)
+    monkeypatch.setattr(plan, "PAGE", 1)
     with Bench(letter, monkeypatch, Journal) as bench:
         bench.start("drafted")
         knife = Knife()
