@@ -8,18 +8,18 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, literal_column, make_url, select, text
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from digest.errors import BusyError, StoreError
+from digest.store.dialect import now as now
+from digest.store.dialect import upsert
 from digest.store.mark import Guard
-from digest.store.schema import Instant, meta
+from digest.store.schema import meta
 from digest.vault import Vault, open_vault
 
 HEAD = "0002"  # the newest migration; a test holds it equal to what migrations/ says
@@ -122,13 +122,6 @@ def open_empty(workspace: Path, url: str, secret: str | None) -> Store:
     return Store(engine, open_vault(workspace, secret, may_make=not known), file.with_suffix(".lock"))
 
 
-def now(tx: Connection) -> datetime:
-    """The database's own clock, the only one that leases are measured by."""
-    if tx.dialect.name == "sqlite":
-        return tx.execute(select(func.strftime("%Y-%m-%d %H:%M:%f", "now", type_=Instant()))).scalar_one()
-    return tx.execute(select(literal_column("clock_timestamp()", Instant()))).scalar_one()
-
-
 def _prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     """Settings without which a power cut could lose a commit, and so send a message twice (RELIABILITY F2)."""
     connection.isolation_level = None  # BEGIN is ours: see _begin
@@ -195,7 +188,7 @@ def _check_key(store: Store) -> None:
         known = tx.execute(select(meta.c.value).where(meta.c.key == "key_fingerprint")).scalar()
     if known is None:
         with store.write() as tx:
-            tx.execute(insert(meta).values(key="key_fingerprint", value=store.vault.fingerprint).on_conflict_do_nothing())
+            tx.execute(upsert(tx, meta).values(key="key_fingerprint", value=store.vault.fingerprint).on_conflict_do_nothing())
     elif known != store.vault.fingerprint:
         raise StoreError(
             "this database was written with another key than DIGEST_SECRET_KEY or var/secret.key now holds; "

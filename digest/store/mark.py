@@ -14,10 +14,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.model import Frozen
 from digest.store import schema as t
+from digest.store.dialect import upsert
 
 _EVERY_S = 1.0  # an older copy less than a second behind is not told apart; every claim would cost a file otherwise
 _ISSUES = 60
@@ -86,7 +86,7 @@ def epoch_of(tx: Connection) -> str:
 def new_epoch(tx: Connection) -> str:
     """Give the database a name, in place of any it had."""
     epoch = secrets.token_hex(16)
-    statement = upsert(t.meta).values(key="ledger_epoch", value=epoch)
+    statement = upsert(tx, t.meta).values(key="ledger_epoch", value=epoch)
     tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": epoch}))
     return epoch
 
@@ -100,5 +100,5 @@ def doubtful_issues(tx: Connection) -> frozenset[str]:
 def put_doubtful_issues(tx: Connection, names: frozenset[str]) -> None:
     """Keep them."""
     body = json.dumps(sorted(names))
-    statement = upsert(t.meta).values(key="doubtful_issues", value=body)
+    statement = upsert(tx, t.meta).values(key="doubtful_issues", value=body)
     tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": body}))

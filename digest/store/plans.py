@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, and_, exists, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.model import NOT_GIVEN, IssueState
 from digest.model import DeliveryState as S
 from digest.store import holding, issues
 from digest.store import schema as t
 from digest.store.database import now
+from digest.store.dialect import upsert
 
 
 class Plan(NamedTuple):
@@ -153,7 +153,7 @@ def put_plans(tx: Connection, issue: int, plans: Sequence[Plan], date_header: st
 
 def _give(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Note what a delivery gives; one that came to nothing before gives way to it."""
-    statement = upsert(table)
+    statement = upsert(tx, table)
     keys = [column.name for column in table.primary_key]
     tx.execute(statement.on_conflict_do_update(index_elements=keys, set_={"delivery_id": statement.excluded.delivery_id}), rows)
 
