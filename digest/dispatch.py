@@ -171,8 +171,8 @@ def recover(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
     """Settle what an earlier run left open by what the provider knows for certain. Returns how many are resolved."""
     feedback.apply(workspace)  # what the provider has told meanwhile comes before any other evidence
     with workspace.store.write() as tx:
-        # The workspace is held, and the embedded store has one sender at a time: whoever had a lease is gone.
-        ledger.reap(tx, row.id, everything=True)
+        # The workspace is held. With the embedded store whoever had a lease is gone; other machines' leases may be alive.
+        ledger.reap(tx, row.id, everything=not workspace.store.shared)
         open_rows = ledger.uncertain(tx, row.id, provider.name)
     known = provider.look_up(row.name, [did for _, did in open_rows]) if open_rows else {}
     with workspace.store.write() as tx:
@@ -256,20 +256,23 @@ def check_restored(store: Store) -> None:
     when it is planned. Nothing is ever sent again by itself.
     """
     with store.read() as tx:
-        mark, older, named = store.guard.read(), store.guard.is_older_copy(tx), bool(epoch_of(tx))
-    if named and mark is not None and not older:
+        mark, older, epoch = store.guard.read(), store.guard.is_older_copy(tx), epoch_of(tx)
+    if epoch and mark is not None and mark.epoch == epoch and not older:
         return
     with store.write() as tx:
+        older = store.guard.is_older_copy(tx)  # another machine may have dealt with it meanwhile
         if older:
-            known = {name for _, name in holding.open_issues(tx)}
             for id, _ in holding.open_issues(tx):
                 holding.doubt(tx, id, "the database was restored from an older copy")
                 holding.pause(tx, id, "the database was restored from an older copy")
+            holding.record(tx, "restore guard", "pause", "all open issues")
+        if older or (mark is not None and mark.epoch != epoch_of(tx)):
+            known = {name for _, name in holding.open_issues(tx)}
             done = {row.name for row in issues.every(tx) if row.state in (IssueState.FINISHED, IssueState.CANCELLED)}
             unknown = frozenset(mark.issues if mark else ()) - known - done
             put_doubtful_issues(tx, doubtful_issues(tx) | unknown)
-            holding.record(tx, "restore guard", "pause", "all open issues")
-        epoch, attempts = new_epoch(tx), highest_attempt(tx)
+        epoch = new_epoch(tx) if older else epoch_of(tx) or new_epoch(tx)
+        attempts = highest_attempt(tx)
     for name in mark.issues if mark else ():
         store.guard.write(epoch, attempts, name, now=True)
     store.guard.write(epoch, attempts, now=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import secrets
 import socket
 import threading
 import time
@@ -17,12 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from digest import compose, tokens
 from digest.calendar import instant
 from digest.compose import Edition, Envelope
 from digest.compose import Reader as Slots
+from digest.errors import StoreAway
 from digest.issue import Ready
 from digest.model import DeliveryState as S
 from digest.model import Selection
@@ -33,7 +35,10 @@ from digest.store.ledger import Claim, Claimed, Settled
 from digest.store.mark import epoch_of
 from digest.workspace import Workspace
 
+T = TypeVar("T")
+
 _LEASE_MARGIN_S = 300
+_AWAY_S, _AGAIN_S = 60.0, 0.25  # how long a database server may be away; it is asked again so often
 _LONGEST_WAIT_S = 900  # a provider that asks for more ends the run instead
 
 _STATES: Mapping[str, S] = {"accepted": S.ACCEPTED, "rejected": S.FAILED, "deferred": S.READY, "uncertain": S.UNCERTAIN}
@@ -115,8 +120,15 @@ class Run:
         if most <= 0:
             return None
         batch_id = self._batch_id()
-        with self.workspace.store.write() as tx:
-            claim = ledger.claim(
+        aid = secrets.token_hex(16)
+        claim = self._patiently(lambda: self._claim_as(aid, most, batch_id), lambda: self._recall(aid))
+        if claim is not None:
+            self.workspace.store.guard.write(self._epoch, claim.attempt, self.ready.row.name)
+        return claim
+
+    def _claim_as(self, aid: str, most: int, batch_id: str) -> Claim | None:
+        with self.workspace.store.write(together=True) as tx:
+            return ledger.claim(
                 tx,
                 self.ready.row.id,
                 most,
@@ -125,10 +137,31 @@ class Run:
                 provider=self.provider.name,
                 one_edition=self.provider.one_edition,
                 ref=batch_id,
+                aid=aid,
             )
-        if claim is not None:
-            self.workspace.store.guard.write(self._epoch, claim.attempt, self.ready.row.name)
-        return claim
+
+    def _recall(self, aid: str) -> None:
+        """Give back what was claimed by a try whose commit came through though its answer did not."""
+        with self.workspace.store.write(together=True) as tx:
+            ledger.recall(tx, aid)
+
+    def _patiently(self, work: Callable[[], T], undo: Callable[[], object] = lambda: None) -> T:
+        """Do it again while the database server is away: an outcome that is known must not be lost for its being restarted.
+
+        For what may be done twice (a look, or moves that are compare-and-set), or can be undone before the next try.
+        """
+        until = time.monotonic() + _AWAY_S
+        tried = False
+        while True:
+            try:
+                if tried:
+                    undo()
+                return work()
+            except StoreAway:
+                tried = True
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_AGAIN_S)
 
     @property
     def _lease(self) -> timedelta:
@@ -171,8 +204,7 @@ class Run:
                 return
             if handover.split and len(parcels) > 1:
                 refs = (self._batch_id(), self._batch_id())
-                with self.workspace.store.write() as tx:
-                    pending += ledger.divide(tx, self.ready.row.id, part, lease=self._lease, provider=self.provider.name, refs=refs)
+                pending += self._patiently(lambda part=part, refs=refs: self._divide(part, refs))  # type: ignore[misc]
                 continue
             self._settle(part, handover)
             self._mind(handover)
@@ -180,13 +212,13 @@ class Run:
                 self._give_back(pending)
                 return
 
+    def _divide(self, part: Claim, refs: tuple[str, str]) -> list[Claim]:
+        with self.workspace.store.write(together=True) as tx:
+            return ledger.divide(tx, self.ready.row.id, part, lease=self._lease, provider=self.provider.name, refs=refs)
+
     def _parcels(self, claim: Claim) -> tuple[list[Parcel], list[Settled]]:
         """What can be handed over, and what is settled without a call because it must not, cannot, or not yet."""
-        with self.workspace.store.read() as tx:
-            readers = people.particulars(tx, self.workspace.store.vault, [one.subscriber for one in claim.deliveries])
-            missing = [one.edition for one in claim.deliveries if one.edition not in self._editions]
-            bodies = outcomes.edition_selections(tx, missing)
-            at = now(tx)
+        readers, bodies, at = self._patiently(lambda: self._look_up(claim))
         for id, body in bodies.items():
             self._editions[id] = compose.make_edition(self.ready.compiled, Selection.model_validate_json(body))
         parcels: list[Parcel] = []
@@ -200,6 +232,12 @@ class Run:
                 parcels.append(Parcel(one.did, self._editions[one.edition], reader, envelope(self._look, self.ready.row.cadence, one)))
         return parcels, refused
 
+    def _look_up(self, claim: Claim) -> tuple[Mapping[int, tuple[str, str, str]], dict[int, str], datetime]:
+        missing = [one.edition for one in claim.deliveries if one.edition not in self._editions]
+        with self.workspace.store.read() as tx:
+            readers = people.particulars(tx, self.workspace.store.vault, [one.subscriber for one in claim.deliveries])
+            return readers, outcomes.edition_selections(tx, missing), now(tx)
+
     def _set_aside(self, claim: Claim, refused: list[Settled]) -> Claim:
         """The claim without what is settled already. It is written before the call: had the process died in between, an event
         of the call would otherwise count for those who were never in it.
@@ -207,8 +245,7 @@ class Run:
         if not refused:
             return claim
         done = {one.delivery.id for one in refused}
-        with self.workspace.store.write() as tx:
-            ledger.settle(tx, claim, refused, outcome="")
+        self._patiently(lambda: self._write([claim], refused, ""))
         self._count(len(refused))
         return claim._replace(deliveries=tuple(one for one in claim.deliveries if one.id not in done))
 
@@ -227,10 +264,9 @@ class Run:
             return Handover(())
         if self._halt.wait(self._throttle.wait_s(len(parcels))):
             return None
-        with self.workspace.store.read() as tx:
-            # By the database's clock: after a suspended machine or a long wait the lease may be somebody else's.
-            if now(tx) + timedelta(seconds=self.provider.longest_s) > claim.lease_until:
-                return None
+        # By the database's clock: after a suspended machine or a long wait the lease may be somebody else's.
+        if self._patiently(self._now) + timedelta(seconds=self.provider.longest_s) > claim.lease_until:
+            return None
         handover = self._hand_over(claim, parcels)
         if handover.split and len(parcels) == 1:  # refused alone, so it is the culprit
             reason = next((receipt.reason for receipt in handover.receipts), "") or "the provider refused it"
@@ -251,8 +287,12 @@ class Run:
     # --- settling ---
 
     def _settle(self, claim: Claim, handover: Handover) -> None:
+        settled = self._patiently(lambda: self._write_answer(claim, handover))
+        self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
+
+    def _write_answer(self, claim: Claim, handover: Handover) -> list[Settled]:
         by_did = {receipt.did: receipt for receipt in handover.receipts}
-        with self.workspace.store.write() as tx:
+        with self.workspace.store.write(together=True) as tx:
             at = now(tx)
             settled = [self._settled(one, by_did.get(one.did), handover, at) for one in claim.deliveries]
             outcome = "stopped" if handover.stop else "trouble" if handover.trouble else "answered"
@@ -260,7 +300,18 @@ class Run:
             code = handover.code or (codes.pop() if len(codes) == 1 else "")
             ref = handover.ref or " ".join(receipt.ref for receipt in handover.receipts if receipt.ref)[:500]
             ledger.settle(tx, claim, settled, outcome=outcome, code=code, ref=ref)
-        self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
+        return settled
+
+    def _write(self, claims: Sequence[Claim], settled: Sequence[Settled], outcome: str) -> None:
+        """Outcomes of claims that were known without a call."""
+        own = {one.delivery.id: one for one in settled}
+        with self.workspace.store.write(together=True) as tx:
+            for claim in claims:
+                ledger.settle(tx, claim, [own[one.id] for one in claim.deliveries if one.id in own], outcome=outcome)
+
+    def _now(self) -> datetime:
+        with self.workspace.store.read() as tx:
+            return now(tx)
 
     def _count(self, done: int, accepted: int = 0) -> None:
         with self._lock:
@@ -280,9 +331,8 @@ class Run:
         return Settled(one, state, reason, next_at, receipt.bytes, receipt.sha256)
 
     def _give_back(self, claims: Sequence[Claim]) -> None:
-        with self.workspace.store.write() as tx:
-            for claim in claims:
-                ledger.settle(tx, claim, [Settled(one, S.READY, called=False) for one in claim.deliveries], outcome="given back")
+        back = [Settled(one, S.READY, called=False) for claim in claims for one in claim.deliveries]
+        self._patiently(lambda: self._write(claims, back, "given back"))
 
     def _mind(self, handover: Handover) -> None:
         """Slow down, or stop, as the answer asks."""

@@ -51,11 +51,13 @@ def claim(
     provider: str,
     one_edition: bool = False,
     ref: str = "",
+    aid: str = "",
 ) -> Claim | None:
     """T1: make the intent durable for up to ``k`` deliveries; those whose reader may no longer be written to are skipped.
 
     None when nothing can be claimed now, or the issue is paused. ``one_edition``: all of the same. The consent gate is in
-    the same transaction: what was withdrawn before it commits is honoured.
+    the same transaction: what was withdrawn before it commits is honoured. Several may claim at the same time; what another
+    is just claiming is passed over. ``aid`` names the attempt, else a name is drawn.
     """
     at = now(tx)
     if not tx.execute(select(t.issue.c.id).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None), _may_leave())).first():
@@ -68,11 +70,11 @@ def claim(
     _expire(tx, issue, at)
     if one_edition:
         first = select(t.delivery.c.edition_id).where(ready).order_by(t.delivery.c.edition_id).limit(1)
-        ready = and_(ready, t.delivery.c.edition_id == first.scalar_subquery())
+        ready = and_(ready, t.delivery.c.edition_id == tx.execute(first.with_for_update(skip_locked=True)).scalar())
     wanted = _with_consent(tx, ready, k, at)
     if not wanted:
         return None
-    attempt, aid = _new_attempt(tx, issue, provider, len(wanted), at, ref)
+    attempt, aid = _new_attempt(tx, issue, provider, len(wanted), at, ref, aid)
     _move(
         tx,
         [row.id for row in wanted],
@@ -101,6 +103,7 @@ def _with_consent(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[
             .where(ready)
             .order_by(t.delivery.c.id)
             .limit(k)
+            .with_for_update(of=t.delivery, skip_locked=True)
         ).all()
         for row in rows:
             if not row.writable:
@@ -116,8 +119,20 @@ def _may_leave() -> Any:
     return t.issue.c.state == IssueState.SENDING.value
 
 
-def _new_attempt(tx: Connection, issue: int, provider: str, n: int, at: datetime, ref: str) -> tuple[int, str]:
-    aid = secrets.token_hex(16)
+def recall(tx: Connection, aid: str) -> int:
+    """Give back a claim of which nobody knows whether it was committed, and that was never acted on. Returns how many."""
+    attempt = tx.execute(select(t.attempt.c.id).where(t.attempt.c.aid == aid)).scalar()
+    if attempt is None:
+        return 0
+    at = now(tx)
+    tx.execute(update(t.attempt).where(t.attempt.c.id == attempt).values(ended_at=at, outcome="given back", evidence="reply"))
+    ours = and_(t.delivery.c.attempt_id == attempt, t.delivery.c.state == S.INFLIGHT.value)
+    values = {"state": S.READY.value, "state_at": at, "attempt_id": None, "lease_owner": None, "lease_until": None}
+    return tx.execute(update(t.delivery).where(ours).values(**values)).rowcount
+
+
+def _new_attempt(tx: Connection, issue: int, provider: str, n: int, at: datetime, ref: str, aid: str = "") -> tuple[int, str]:
+    aid = aid or secrets.token_hex(16)
     values = {"aid": aid, "issue_id": issue, "provider": provider, "n": n, "started_at": at, "provider_ref": ref}
     return tx.execute(insert(t.attempt).values(**values).returning(t.attempt.c.id)).scalar_one(), aid
 

@@ -61,10 +61,10 @@ class Knife:
         write, read, replace = Store.write, Store.read, Path.replace
 
         @contextlib.contextmanager
-        def cut_write(store: Store) -> Iterator[Any]:
+        def cut_write(store: Store, **how: bool) -> Iterator[Any]:
             name = _caller()
             self.boundary(f"{name}: before writing")
-            with write(store) as tx:
+            with write(store, **how) as tx:
                 yield tx
                 self.boundary(f"{name}: before the commit")
             self.boundary(f"{name}: committed", lasting=True)
