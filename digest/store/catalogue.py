@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, literal, select, update
 
 from digest.model import Harvest, Summary
 from digest.store import schema as t
@@ -153,11 +153,10 @@ def _unite(tx: Connection, row: int, summary: Summary) -> int:
     given = set(tx.execute(select(t.member.c.summary_id).where(t.member.c.summary_id.in_([row, other]))).scalars())
     stays, goes = sorted((row, other), key=lambda one: (one not in given, one))
     tx.execute(update(t.summary).where((t.summary.c.id == goes) | (t.summary.c.same_as == goes)).values(same_as=stays))
-    items = select(t.delivery_item.c.subscriber_id, literal(stays), t.delivery_item.c.delivery_id).where(
-        t.delivery_item.c.summary_id == goes
-    )
-    columns = ["subscriber_id", "summary_id", "delivery_id"]
-    tx.execute(upsert(tx, t.delivery_item).from_select(columns, items).on_conflict_do_nothing())
+    item = t.edition_item.alias()
+    known = exists().where(item.c.edition_id == t.edition_item.c.edition_id, item.c.summary_id == stays)
+    items = select(t.edition_item.c.edition_id, literal(stays)).where(t.edition_item.c.summary_id == goes, ~known)
+    tx.execute(insert(t.edition_item).from_select(["edition_id", "summary_id"], items))
     return stays
 
 

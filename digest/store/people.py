@@ -33,7 +33,7 @@ class Reader(NamedTuple):
 def find(tx: Connection, vault: Vault, address: Address) -> Person | None:
     """The subscriber of that address, in whichever spelling it was given."""
     row = tx.execute(select(t.subscriber).where(t.subscriber.c.address_index == vault.index(address.key))).one_or_none()
-    return Person(row.id, _open(tx, vault, row)) if row else None
+    return Person(row.id, _open(vault, row, _interests(tx, row.id, row.id).get(row.id, ()))) if row else None
 
 
 def is_suppressed(tx: Connection, vault: Vault, address: Address) -> bool:
@@ -102,7 +102,8 @@ def everyone(tx: Connection, vault: Vault, page: int = 1000) -> Iterator[Person]
     """All subscribers in the order they came, a page at a time."""
     last = 0
     while rows := tx.execute(select(t.subscriber).where(t.subscriber.c.id > last).order_by(t.subscriber.c.id).limit(page)).all():
-        yield from (Person(row.id, _open(tx, vault, row)) for row in rows)
+        interests = _interests(tx, last + 1, rows[-1].id)
+        yield from (Person(row.id, _open(vault, row, interests.get(row.id, ()))) for row in rows)
         last = rows[-1].id
 
 
@@ -128,14 +129,13 @@ def count_by_cadence(tx: Connection) -> dict[str, int]:
     return dict(tx.execute(query.group_by(t.subscriber.c.cadence)).all())
 
 
-def _open(tx: Connection, vault: Vault, row: Row[Any]) -> Subscriber:
-    interests = tx.execute(select(t.follows.c.interest).where(t.follows.c.subscriber_id == row.id).order_by(t.follows.c.position))
+def _open(vault: Vault, row: Row[Any], interests: Sequence[str]) -> Subscriber:
     return Subscriber.model_validate(
         {
             "id": row.sid,
             "email": vault.open(row.address, "address"),
             "name": vault.open(row.name, "name"),
-            "interests": tuple(interests.scalars()),
+            "interests": tuple(interests),
             "cadence": row.cadence,
             "language": row.language,
             "audience": tuple(filter(None, row.audience.split(";"))),
@@ -144,6 +144,19 @@ def _open(tx: Connection, vault: Vault, row: Row[Any]) -> Subscriber:
             "consent_source": row.consent_source,
         }
     )
+
+
+def _interests(tx: Connection, first: int, last: int) -> dict[int, list[str]]:
+    """What subscribers of a range of rows follow, in their own order."""
+    found: dict[int, list[str]] = {}
+    chosen = (
+        select(t.follows.c.subscriber_id, t.follows.c.interest)
+        .where(t.follows.c.subscriber_id.between(first, last))
+        .order_by(t.follows.c.subscriber_id, t.follows.c.position)
+    )
+    for row, interest in tx.execute(chosen):
+        found.setdefault(row, []).append(interest)
+    return found
 
 
 def writable() -> Any:
@@ -161,15 +174,8 @@ def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Re
     ).all()
     if not rows:
         return []
-    interests: dict[int, list[str]] = {}
-    chosen = (
-        select(t.follows.c.subscriber_id, t.follows.c.interest)
-        .where(t.follows.c.subscriber_id.between(rows[0].id, rows[-1].id))
-        .order_by(t.follows.c.subscriber_id, t.follows.c.position)
-    )
-    for row in tx.execute(chosen):
-        interests.setdefault(row.subscriber_id, []).append(row.interest)
-    return [Reader(row.id, tuple(interests.get(row.id, ())), tuple(filter(None, row.audience.split(";")))) for row in rows]
+    interests = _interests(tx, rows[0].id, rows[-1].id)
+    return [Reader(id, tuple(interests.get(id, ())), tuple(audience.split(";")) if audience else ()) for id, audience in rows]
 
 
 def particulars(tx: Connection, vault: Vault, rows: Sequence[int]) -> Mapping[int, tuple[str, str, str]]:

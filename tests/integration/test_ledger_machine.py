@@ -45,8 +45,8 @@ def bed(tmp_path_factory):
         rows = add_people(opened, READERS)
         number = add_issue(opened)
         with opened.store.write() as tx:
-            editions = [plans.put_edition(tx, number, f"e{n}", "{}", 1) for n in range(EDITIONS)]
-            chosen = [Plan(row, ("gut",), editions[n % EDITIONS], S.PLANNED, "", (), ()) for n, row in enumerate(rows)]
+            editions = plans.put_editions(tx, number, [plans.NewEdition(f"e{n}", "{}", 1) for n in range(EDITIONS)])
+            chosen = [Plan(row, ("gut",), editions[f"e{n % EDITIONS}"], S.PLANNED, "") for n, row in enumerate(rows)]
             plans.put_plans(tx, number, chosen, "Fri, 01 May 2026 09:00:00 +0000")
             assert plans.open_for_dispatch(tx, number) == READERS
         opened.store.close()

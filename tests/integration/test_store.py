@@ -293,8 +293,8 @@ def planned(store, count=5, notice=None):
             tx, SLOT, known_seq=1, content_hash="h", frozen={"interests": [], "selection": {}, "notices": []}, uncertain="hold"
         )
         issues.put_members(tx, issue, "monthly", [(piece, catalogue.highest_seq(tx))], ["ours"])
-        edition = plans.put_edition(tx, issue, "e", "{}", 1000)
-        chosen = [plans.Plan(reader, ("gut",), edition, S.PLANNED, "", (piece,), ()) for reader in readers]
+        edition = plans.put_editions(tx, issue, [plans.NewEdition("e", "{}", 1000, summaries=(piece,))])["e"]
+        chosen = [plans.Plan(reader, ("gut",), edition, S.PLANNED, "") for reader in readers]
         plans.put_plans(tx, issue, chosen, "Fri, 01 May 2026 08:00:00 +0000")
         plans.open_for_dispatch(tx, issue)
     return issue, readers
@@ -378,7 +378,7 @@ def test_what_is_too_late_expires(store):
 def test_an_issue_and_a_delivery_exist_once(store):
     issue, readers = planned(store, 1)
     with pytest.raises(StoreError, match="(?i)unique"), store.write() as tx:
-        plans.put_plans(tx, issue, [plans.Plan(readers[0], (), None, S.SKIPPED, "", (), ())], "x")
+        plans.put_plans(tx, issue, [plans.Plan(readers[0], (), None, S.SKIPPED, "")], "x")
     with pytest.raises(StoreError, match="(?i)unique"), store.write() as tx:
         row = dict(tx.execute(select(schema.issue)).one()._mapping) | {"id": issue + 1, "name": "another"}
         tx.execute(insert(schema.issue).values(**row))
