@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from digest import compose, tokens
+from digest import brake, compose, refusals, tokens
 from digest.calendar import instant
 from digest.compose import Edition, Envelope
 from digest.compose import Reader as Slots
@@ -260,6 +260,9 @@ class Run:
             code = handover.code or (codes.pop() if len(codes) == 1 else "")
             ref = handover.ref or " ".join(receipt.ref for receipt in handover.receipts if receipt.ref)[:500]
             ledger.settle(tx, claim, settled, outcome=outcome, code=code, ref=ref)
+            if self.provider.sends:
+                rules = self.workspace.config.delivery
+                brake.check(tx, self.ready.row.id, rules.brake, refusals.keep(tx, settled, by_did, at, rules.soft_bounces))
         self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
 
     def _count(self, done: int, accepted: int = 0) -> None:

@@ -39,6 +39,8 @@ def reconcile(
         f"Applied {count(done.joined, 'event')}: {done.accepted_by_event} accepted by their own, "
         f"{done.accepted_by_sibling} by a sibling's; {done.suppressed} suppressed, {done.left} left."
     )
+    if done.paused:
+        typer.echo(f"{count(done.paused, 'issue')} paused, too much came back; `digest status ISSUE` says why.")
     for one in found.unsure:
         started = f"{one.started_at:%Y-%m-%d %H:%M}" if one.started_at else "-"
         typer.echo(f"  {one.issue} {one.did} {one.state}, handed over {started}: {one.why}")
