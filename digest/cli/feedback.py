@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.base import HERE, DryRun, Folder, Json, app, count, open_, print_json
+from digest.cli.base import HERE, Commands, DryRun, Folder, Json, app, count, open_, print_json
 from digest.errors import DigestError
 
-suppressions_app = typer.Typer(no_args_is_help=True, help="Who must not be written to, subscriber or not.")
+suppressions_app = typer.Typer(
+    cls=Commands, no_args_is_help=True, rich_markup_mode=None, help="Who must not be written to, subscriber or not."
+)
 app.add_typer(suppressions_app, name="suppressions")
 
 Address = Annotated[str, typer.Argument(help="An address; it never stands in a log or a file.")]
