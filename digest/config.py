@@ -299,6 +299,16 @@ class SoftBounces(Frozen):
     days: Annotated[int, Field(ge=1)] = 120
 
 
+class Brake(Frozen):
+    """An issue pauses by itself when more than ``hard_percent`` of the first ``first`` messages (of all, where it has fewer) come
+    back because their addresses are gone, or when ``policy_refusals`` were refused for what we are or say. 0 refusals: never.
+    """
+
+    first: Annotated[int, Field(ge=20)] = 200
+    hard_percent: Annotated[float, Field(gt=0, le=100)] = 5
+    policy_refusals: Annotated[int, Field(ge=0)] = 1
+
+
 class DeliverySettings(Frozen):
     """Who carries the messages, to whom, how fast."""
 
@@ -311,9 +321,17 @@ class DeliverySettings(Frozen):
     max_per_minute_and_domain: Annotated[int, Field(ge=1)] | None = None
     warm_up: WarmUp | None = None
     soft_bounces: SoftBounces = SoftBounces()
+    brake: Brake = Brake()
     outbox: OutboxSettings = OutboxSettings()
     smtp: SmtpSettings = SmtpSettings()
     sendgrid: SendGridSettings = SendGridSettings()
+
+
+class Retention(Frozen):
+    """For how many days what is only needed for a while is kept: the provider's events, and the record of each attempt."""
+
+    events_days: Annotated[int, Field(ge=7)] = 30
+    attempts_days: Annotated[int, Field(ge=30)] = 400
 
 
 class Fetch(Frozen):
@@ -327,6 +345,7 @@ class Fetch(Frozen):
     max_bytes: Annotated[int, Field(ge=1024, le=100_000_000)] = 5 * 1024 * 1024
     allow: tuple[str, ...] = ()
     parallel: Annotated[int, Field(ge=1, le=64)] = 16
+    parallel_per_host: Annotated[int, Field(ge=1, le=64)] = 4
 
 
 class Config(BaseSettings):
@@ -345,6 +364,7 @@ class Config(BaseSettings):
     queue: Literal["inline", "procrastinate"] = "inline"
     delivery: DeliverySettings = DeliverySettings()
     fetch: Fetch = Fetch()
+    retention: Retention = Retention()
     secret_key: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     smtp_password: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     sendgrid_api_key: Annotated[SecretStr | None, Field(validation_alias="SENDGRID_API_KEY", json_schema_extra={"secret": True})] = None

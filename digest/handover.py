@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import NamedTuple, TypeVar
 
-from digest import compose, tokens
+from digest import brake, compose, refusals, tokens
 from digest.calendar import instant
 from digest.compose import Edition, Envelope
 from digest.compose import Reader as Slots
@@ -300,6 +300,9 @@ class Run:
             code = handover.code or (codes.pop() if len(codes) == 1 else "")
             ref = handover.ref or " ".join(receipt.ref for receipt in handover.receipts if receipt.ref)[:500]
             ledger.settle(tx, claim, settled, outcome=outcome, code=code, ref=ref)
+            if self.provider.sends:
+                rules = self.workspace.config.delivery
+                brake.check(tx, self.ready.row.id, rules.brake, refusals.keep(tx, settled, by_did, at, rules.soft_bounces))
         return settled
 
     def _write(self, claims: Sequence[Claim], settled: Sequence[Settled], outcome: str) -> None:

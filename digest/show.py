@@ -11,18 +11,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digest.dispatch import SendReport, StatusReport
-from digest.explain import Covered, InterestLine, InterestTest, Why
-from digest.gather import GatherReport
-from digest.handover import Progress
-from digest.issue import DraftReport
-from digest.jobs import Overview, RunReport
-from digest.model import Subscriber
-from digest.operate import Held
-from digest.subscribe import Import
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # whoever has one of these to show has imported it
     from rich.progress import TaskID
+
+    from digest.dispatch import SendReport, StatusReport
+    from digest.explain import Covered, InterestLine, InterestTest, Why
+    from digest.gather import GatherReport
+    from digest.handover import Progress
+    from digest.issue import DraftReport
+    from digest.jobs import Overview, RunReport
+    from digest.model import Subscriber
+    from digest.operate import Held
+    from digest.subscribe import Import
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)

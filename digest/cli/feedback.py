@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.base import HERE, DryRun, Folder, Json, app, count, open_, print_json
+from digest.cli.base import HERE, Commands, DryRun, Folder, Json, app, count, open_, print_json
 from digest.errors import DigestError
 
-suppressions_app = typer.Typer(no_args_is_help=True, help="Who must not be written to, subscriber or not.")
+suppressions_app = typer.Typer(
+    cls=Commands, no_args_is_help=True, rich_markup_mode=None, help="Who must not be written to, subscriber or not."
+)
 app.add_typer(suppressions_app, name="suppressions")
 
 Address = Annotated[str, typer.Argument(help="An address; it never stands in a log or a file.")]
@@ -39,6 +41,8 @@ def reconcile(
         f"Applied {count(done.joined, 'event')}: {done.accepted_by_event} accepted by their own, "
         f"{done.accepted_by_sibling} by a sibling's; {done.suppressed} suppressed, {done.left} left."
     )
+    if done.paused:
+        typer.echo(f"{count(done.paused, 'issue')} paused, too much came back; `digest status ISSUE` says why.")
     for one in found.unsure:
         started = f"{one.started_at:%Y-%m-%d %H:%M}" if one.started_at else "-"
         typer.echo(f"  {one.issue} {one.did} {one.state}, handed over {started}: {one.why}")

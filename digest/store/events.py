@@ -248,17 +248,6 @@ def soft_bounces(tx: Connection, address_index: bytes) -> list[tuple[datetime, s
     return [(r.at, r.did) for r in tx.execute(select(b.at, b.did).where(b.address_index == address_index, b.kind == "soft"))]
 
 
-def bounce_counts(tx: Connection, issue: int) -> dict[str, int]:
-    """How many deliveries of an issue bounced, by kind (hard, soft, blocked): what a run that goes wrong is stopped by."""
-    query = (
-        select(t.bounce.c.kind, func.count(t.bounce.c.did.distinct()))
-        .join(t.delivery, t.delivery.c.did == t.bounce.c.did)
-        .where(t.delivery.c.issue_id == issue)
-        .group_by(t.bounce.c.kind)
-    )
-    return dict(tx.execute(query).all())
-
-
 # --- lists ---------------------------------------------------------------------------------------------------------------
 
 

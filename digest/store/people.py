@@ -182,3 +182,9 @@ def particulars(tx: Connection, vault: Vault, rows: Sequence[int]) -> Mapping[in
     """What a message needs of each reader: id, address, name."""
     query = select(t.subscriber.c.id, t.subscriber.c.sid, t.subscriber.c.address, t.subscriber.c.name).where(t.subscriber.c.id.in_(rows))
     return {r.id: (r.sid, vault.open(r.address, "address"), vault.open(r.name, "name")) for r in tx.execute(query)}
+
+
+def address_indexes(tx: Connection, rows: Sequence[int]) -> dict[int, bytes]:
+    """The hashes that these subscribers' addresses are looked up by."""
+    query = select(t.subscriber.c.id, t.subscriber.c.address_index).where(t.subscriber.c.id.in_(rows))
+    return dict(tx.execute(query).all())
