@@ -114,6 +114,13 @@ def test_what_cannot_be_expressed_is_rejected_alone_and_says_why_without_the_add
     assert all(one.reason and "secret" not in one.reason and "plain.example" not in one.reason for one in request.aside)
 
 
+def test_an_address_with_other_letters_before_the_at_is_rejected_alone():
+    """SendGrid's documents say nothing of such addresses, and a call is refused whole for one it does not like."""
+    request = build(AID, [make_parcel(0), make_parcel(1, email="anä@example.org")])
+    (aside,) = request.aside
+    assert (aside.outcome, "SMTPUTF8" in aside.reason, "anä" in aside.reason) == ("rejected", True, False) and len(request.going) == 1
+
+
 def test_the_same_address_twice_goes_in_two_requests():
     request = build(AID, [make_parcel(0, email="Ana@example.org"), make_parcel(1, email="ana@EXAMPLE.org"), make_parcel(2)])
     assert [one.parcel.did for one in request.going] == [f"{n:032x}" for n in (0, 2)]

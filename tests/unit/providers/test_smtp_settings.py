@@ -63,6 +63,12 @@ def test_a_reader_in_a_domain_with_other_letters():
     assert smtp().letter("a", parcel(email="ana@bücher.example")).recipient == "ana@xn--bcher-kva.example"
 
 
+def test_a_reader_with_other_letters_before_the_at():
+    letter = smtp(verp=True).letter("a", parcel(email="anä@example.org"))
+    assert letter.utf8 and letter.recipient == "anä@example.org" and letter.sender.isascii()
+    assert not smtp().letter("a", parcel(1)).utf8
+
+
 def test_no_secret_is_shown():
     assert "hunter2" not in repr(smtp("hunter2", username="ana")._access)
 
