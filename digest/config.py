@@ -317,6 +317,7 @@ class DeliverySettings(Frozen):
     uncertain: Literal["hold", "resend", "cancel_resend"] = "hold"
     resend_after_h: Annotated[float, Field(ge=0)] = 4
     late_limit_h: Annotated[float, Field(gt=0)] | None = None
+    processes: Annotated[int, Field(ge=1, le=32)] = 1
     max_per_minute: Annotated[int, Field(ge=1)] = 6000
     max_per_minute_and_domain: Annotated[int, Field(ge=1)] | None = None
     warm_up: WarmUp | None = None

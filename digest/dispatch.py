@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from digest import feedback, handover, issue, plan
+from digest import crew, feedback, issue, plan
 from digest.errors import IssueError, IssueWaits, ProviderUnusable
 from digest.handover import Progress, cancelling_of
 from digest.model import DeliveryState as S
@@ -125,7 +125,7 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
         ready = issue.make_ready(workspace, name)
         plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
         resolved = recover(workspace, provider, ready.row)
-        drained = handover.Run(workspace, provider, ready, progress).drain()
+        drained = crew.drain(workspace, provider, ready, progress)
         settle_uncertain(workspace, provider, ready.row)
         _close(workspace, ready.row)
         place = None if drained.stop else provider.finish(name, f"{workspace.config.newsletter.name}, {ready.row.local_date.isoformat()}")
@@ -169,6 +169,7 @@ def _show_again(workspace: Workspace, row: IssueRow) -> str:
 
 def recover(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
     """Settle what an earlier run left open by what the provider knows for certain. Returns how many are resolved."""
+    crew.require_nobody(workspace)
     feedback.apply(workspace)  # what the provider has told meanwhile comes before any other evidence
     with workspace.store.write() as tx:
         # The workspace is held. With the embedded store whoever had a lease is gone; other machines' leases may be alive.

@@ -302,6 +302,15 @@ attempt = Table(
     Column("evidence", Text, nullable=False, default=""),
 )
 
+# Rates that hold over processes and machines; a domain stands here as a keyed hash.
+throttle = Table(
+    "throttle",
+    metadata,
+    Column("scope", String, primary_key=True),  # all | domain:HASH
+    Column("at", Instant, nullable=False),  # all: up to when the rate is booked; a domain: when its minute began
+    Column("taken", Integer, nullable=False),
+)
+
 
 # --- what providers tell later -------------------------------------------------------------------------------------------
 
