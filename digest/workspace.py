@@ -56,15 +56,19 @@ def open_workspace(path: Path, on: date | None = None) -> Iterator[Workspace]:
         raise ConfigError('config.yaml: queue: "procrastinate" is not built yet; use inline')
     secret = config.secret_key.get_secret_value() if config.secret_key else None
     store = open_store(path, config.store.url, secret)
-    zone = config.newsletter.timezone
-    clock = datetime.now(UTC)
     try:
-        yield Workspace(
-            path=path,
-            config=config,
-            store=store,
-            on=on or clock.astimezone(ZoneInfo(zone)).date(),
-            at=end_of_day(on, zone) if on else clock,
-        )
+        yield opened_on(path, config, store, on)
     finally:
         store.close()
+
+
+def opened_on(path: Path, config: Config, store: Store, on: date | None) -> Workspace:
+    """The workspace with a store that is open already."""
+    zone, clock = config.newsletter.timezone, datetime.now(UTC)
+    return Workspace(
+        path=path,
+        config=config,
+        store=store,
+        on=on or clock.astimezone(ZoneInfo(zone)).date(),
+        at=end_of_day(on, zone) if on else clock,
+    )

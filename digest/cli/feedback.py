@@ -28,13 +28,15 @@ def reconcile(
     name: Annotated[str | None, typer.Argument(help="An issue; without one, all.")] = None, workspace: Folder = HERE, as_json: Json = False
 ) -> None:
     """Resolve what the provider's events can, and say what stays uncertain or held, and why."""
-    from digest import feedback
+    from digest import feedback, retention
 
     with open_(workspace) as opened:
         found = feedback.reconcile(opened, name)
         lone = feedback.unknown(opened, 20) if found.applied.unknown else ()
+        gone = retention.prune(opened)
     if as_json:
-        print_json({**found.model_dump(mode="json"), "unknown": [event.model_dump(mode="json") for event in lone]})
+        told = {**found.model_dump(mode="json"), "unknown": [event.model_dump(mode="json") for event in lone]}
+        print_json({**told, "pruned": gone.model_dump(mode="json", exclude={"dry_run"})})
         return
     done = found.applied
     typer.echo(

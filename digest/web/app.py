@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from digest import feedback
+from digest import feedback, retention
 from digest.errors import DigestError
 from digest.web import webhooks
 from digest.workspace import Workspace, open_workspace
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _GATHER_S = 1.0  # bodies that come within this time are applied together
 _RETRY_S = 30.0
+_PRUNE_AFTER_S = 60.0
+_PRUNE_EVERY_S = 24 * 3600.0
 
 
 def make_app(workspace_path: Path) -> Starlette:
@@ -43,13 +45,14 @@ def make_app(workspace_path: Path) -> Starlette:
             app.state.sendgrid = webhooks.of_workspace(
                 workspace.path, workspace.store, workspace.config.delivery.sendgrid.webhook_keys, news.set
             )
-            applying = asyncio.create_task(_apply(workspace, news))
+            tasks = [asyncio.create_task(_apply(workspace, news)), asyncio.create_task(_prune(workspace))]
             try:
                 yield
             finally:
-                applying.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await applying
+                for task in tasks:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
 
     routes = [
         Route("/webhooks/sendgrid", _sendgrid, methods=["POST"]),
@@ -72,6 +75,18 @@ async def _apply(workspace: Workspace, news: asyncio.Event) -> None:
             log.error("events could not be applied", extra={"action": "apply", "why": why})
             news.set()
             await asyncio.sleep(_RETRY_S)
+
+
+async def _prune(workspace: Workspace) -> None:
+    """Once a day, take away what has been kept long enough; not at once, a start should be quick."""
+    await asyncio.sleep(_PRUNE_AFTER_S)
+    while True:
+        try:
+            await run_in_threadpool(retention.prune, workspace)
+        except Exception as error:  # tomorrow is another day
+            why = str(error) if isinstance(error, DigestError) else type(error).__name__
+            log.error("what was kept long enough could not be taken away", extra={"action": "prune", "why": why})
+        await asyncio.sleep(_PRUNE_EVERY_S)
 
 
 async def _sendgrid(request: Request) -> Response:
