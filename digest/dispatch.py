@@ -144,6 +144,8 @@ def _refuse_paused(row: IssueRow) -> None:
 
 
 def _waits(stands: StatusReport) -> str:
+    if not stands.ready and stands.inflight:
+        return f"{stands.inflight} are in the hands of another worker, or of one that died; `digest status {stands.issue}` tells until when"
     if not stands.ready:
         return ""
     if stands.paused:

@@ -18,14 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
 from digest import brake, compose, rates, refusals, tokens
 from digest.compose import Edition, Envelope
 from digest.compose import Reader as Slots
-from digest.errors import StoreAway
 from digest.issue import Ready
 from digest.model import DeliveryState as S
 from digest.model import Selection
@@ -34,12 +33,10 @@ from digest.providers import Cancelling, Handover, Parcel, Provider, Receipt
 from digest.store import ledger, now, outcomes, people
 from digest.store.ledger import Claim, Claimed, Settled
 from digest.store.mark import epoch_of
+from digest.store.patience import patiently
 from digest.workspace import Workspace
 
-T = TypeVar("T")
-
 _LEASE_MARGIN_S = 300
-_AWAY_S, _AGAIN_S = 60.0, 0.25  # how long a database server may be away; it is asked again so often
 _LONGEST_WAIT_S = 900  # a provider that asks for more ends the run instead
 
 _STATES: Mapping[str, S] = {"accepted": S.ACCEPTED, "rejected": S.FAILED, "deferred": S.READY, "uncertain": S.UNCERTAIN}
@@ -168,7 +165,7 @@ class Run:
     def _claim(self) -> Claim | None:
         batch_id = self._batch_id()
         aid = secrets.token_hex(16)
-        claim = self._patiently(lambda: self._claim_as(aid, batch_id), lambda: self._recall(aid))
+        claim = patiently(lambda: self._claim_as(aid, batch_id), lambda: self._recall(aid))
         if claim is not None:
             self._ties.mark(claim.attempt)
         return claim
@@ -194,24 +191,6 @@ class Run:
         """Give back what was claimed by a try whose commit came through though its answer did not."""
         with self.workspace.store.write(together=True) as tx:
             ledger.recall(tx, aid)
-
-    def _patiently(self, work: Callable[[], T], undo: Callable[[], object] = lambda: None) -> T:
-        """Do it again while the database server is away: an outcome that is known must not be lost for its being restarted.
-
-        For what may be done twice (a look, or moves that are compare-and-set), or can be undone before the next try.
-        """
-        until = time.monotonic() + _AWAY_S
-        tried = False
-        while True:
-            try:
-                if tried:
-                    undo()
-                return work()
-            except StoreAway:
-                tried = True
-                if time.monotonic() > until:
-                    raise
-                time.sleep(_AGAIN_S)
 
     @property
     def _lease(self) -> timedelta:
@@ -244,7 +223,7 @@ class Run:
                 return
             if handover.split and len(parcels) > 1:
                 refs = (self._batch_id(), self._batch_id())
-                pending += self._patiently(lambda part=part, refs=refs: self._divide(part, refs))  # type: ignore[misc]
+                pending += patiently(lambda part=part, refs=refs: self._divide(part, refs))  # type: ignore[misc]
                 continue
             self._settle(part, handover)
             self._mind(handover) if parcels else self._breaker.unused()
@@ -258,7 +237,7 @@ class Run:
 
     def _parcels(self, claim: Claim) -> tuple[list[Parcel], list[Settled]]:
         """What can be handed over, and what is settled without a call because it must not, cannot, or not yet."""
-        readers, bodies, at = self._patiently(lambda: self._look_up(claim))
+        readers, bodies, at = patiently(lambda: self._look_up(claim))
         for id, body in bodies.items():
             self._editions[id] = compose.make_edition(self.ready.compiled, Selection.model_validate_json(body))
         if self.provider.sends:
@@ -287,7 +266,7 @@ class Run:
         if not refused:
             return claim
         done = {one.delivery.id for one in refused}
-        self._patiently(lambda: self._write([claim], refused, ""))
+        patiently(lambda: self._write([claim], refused, ""))
         self._count(len(refused))
         return claim._replace(deliveries=tuple(one for one in claim.deliveries if one.id not in done))
 
@@ -310,7 +289,7 @@ class Run:
         if self._halt.wait(self._throttle.wait_s(len(parcels))):
             return None
         # By the database's clock: after a suspended machine or a long wait the lease may be somebody else's.
-        if self._patiently(self._now) + timedelta(seconds=self.provider.longest_s) > claim.lease_until:
+        if patiently(self._now) + timedelta(seconds=self.provider.longest_s) > claim.lease_until:
             return None
         handover = self._hand_over(claim, parcels)
         if handover.split and len(parcels) == 1:  # refused alone, so it is the culprit
@@ -332,7 +311,7 @@ class Run:
     # --- settling ---
 
     def _settle(self, claim: Claim, handover: Handover) -> None:
-        settled = self._patiently(lambda: self._write_answer(claim, handover))
+        settled = patiently(lambda: self._write_answer(claim, handover))
         self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
 
     def _write_answer(self, claim: Claim, handover: Handover) -> list[Settled]:
@@ -380,7 +359,7 @@ class Run:
 
     def _give_back(self, claims: Sequence[Claim]) -> None:
         back = [Settled(one, S.READY, called=False) for claim in claims for one in claim.deliveries]
-        self._patiently(lambda: self._write(claims, back, "given back"))
+        patiently(lambda: self._write(claims, back, "given back"))
 
     def _mind(self, handover: Handover) -> None:
         """Slow down, or stop, as the answer asks."""

@@ -20,10 +20,11 @@ from digest.cli import questions
 from digest.cli import operating
 from digest.cli import people
 from digest.cli import feedback
+from digest.cli import storing
 from digest.cli import care
 # isort: on
 
-__all__ = ["app", "care", "feedback", "help_text", "main", "operating", "people", "questions", "steps"]
+__all__ = ["app", "care", "feedback", "help_text", "main", "operating", "people", "questions", "steps", "storing"]
 
 
 def main() -> None:

@@ -20,6 +20,8 @@ from tests.support.make import CONFIG, make_workspace, write_summary
 ISSUE = "monthly-2026-05-01"
 READERS = 9
 
+pytestmark = pytest.mark.usefixtures("on_both")
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -327,6 +329,7 @@ def test_a_lease_that_ran_out_before_the_call_sends_nothing(send, folder, monkey
     assert report.status.ready == READERS
 
 
+@pytest.mark.parametrize("on_both", ["sqlite"], indirect=True)  # how a file is made full
 def test_a_disk_that_fills_in_the_claim_sends_nothing(send, folder):
     real = ledger._new_attempt
 
@@ -419,6 +422,7 @@ def test_a_database_restored_from_before_an_issue_holds_it_whole(send, folder):
     assert carrier.calls == [] and report.status.held == READERS
 
 
+@pytest.mark.parametrize("on_both", ["sqlite"], indirect=True)  # with a server, a machine without a mark is new
 def test_a_database_without_its_mark_is_doubted(send, folder):
     with pytest.raises(ProviderUnusable):
         send(Carrier(lambda aid, parcels: Handover(receipts(parcels, "accepted"), stop="stop"), batch=2))

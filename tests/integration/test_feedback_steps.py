@@ -21,6 +21,8 @@ from tests.support import bounce_corpus as corpus
 from tests.support.bounce_corpus import make
 from tests.support.feedback import SENT, add_attempt, add_delivery, add_issue, add_people, bare_workspace, body, dump, told
 
+pytestmark = pytest.mark.usefixtures("on_both")
+
 
 @pytest.fixture
 def workspace(tmp_path):
@@ -255,6 +257,7 @@ def test_a_run_that_breaks_off_anywhere_is_made_good_by_the_next(workspace, monk
     assert suppressed(workspace).reason == "bounce"
 
 
+@pytest.mark.parametrize("on_both", ["sqlite"], indirect=True)  # looks into the file
 def test_a_stolen_database_tells_nobodys_name(workspace, tmp_path):
     bed = Bed(workspace)
     bed.tells("bounce", type="bounce", status="5.1.1", reason="550 5.1.1 <ana.canary@example.org> unknown", email="ana.canary@example.org")
@@ -462,6 +465,7 @@ def test_a_file_that_is_no_list_changes_nothing(workspace, tmp_path, text, told)
     assert suppress.listing(workspace) == []
 
 
+@pytest.mark.parametrize("on_both", ["sqlite"], indirect=True)  # two workspaces
 def test_what_is_exported_imports_again(workspace, tmp_path):
     add_people(workspace, 3)
     for n, reason in enumerate(("bounce", "complaint", "request")):
@@ -476,6 +480,7 @@ def test_what_is_exported_imports_again(workspace, tmp_path):
         assert sorted(suppress.export_rows(other)[0]) == sorted(rows)
 
 
+@pytest.mark.parametrize("on_both", ["sqlite"], indirect=True)  # looks into the file
 def test_a_database_without_its_key_opens_no_body(workspace, tmp_path):
     bed = Bed(workspace)
     feedback.take_webhook(workspace.store, "sendgrid", body([told(bed.dids[0], "", "delivered")]))
