@@ -168,6 +168,17 @@ def readers_leave_before_the_claim(do):
 
 
 @order()
+def readers_are_suppressed_before_the_claim(do):
+    do("claim", k=2)
+    do("suppress", n=1)
+    do("suppress", n=3)
+    do("call", "accepted")
+    do("settle")
+    do("claim", k=2)
+    do("drain")
+
+
+@order()
 def who_left_gets_nothing_a_second_time(do):
     do("claim", k=2)
     do("call", "taken and lost")
@@ -176,22 +187,6 @@ def who_left_gets_nothing_a_second_time(do):
     do("event", 0, kind="bounce")
     do("event", 1, kind="unsubscribe")
     do("apply")
-    do("drain")
-
-
-@order()
-def a_bounced_one_is_put_off_and_tried_again(do):
-    """A suppressed reader with a delivery still to come: deferred by one attempt, bounced by another."""
-    do("claim", k=1)
-    do("call", "taken and lost")
-    do("settle")
-    do("event", 0, kind="bounce")
-    do("decide", sent=False)
-    do("claim", k=1)
-    do("call", "deferred")
-    do("apply")
-    do("settle")
-    do("jump", minutes=180)
     do("drain")
 
 

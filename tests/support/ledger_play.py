@@ -19,9 +19,10 @@ from sqlalchemy import select, update
 from digest import dispatch, feedback, handover, issue, operate
 from digest.addresses import parse
 from digest.errors import IssueError
+from digest.events import Suppression
 from digest.model import DeliveryState as S
 from digest.model import Status
-from digest.store import holding, ledger, now, people, plans, schema
+from digest.store import holding, ledger, now, people, plans, schema, suppressions
 from digest.store.ledger import Claim, Settled
 from digest.store.plans import Plan
 from digest.workspace import Workspace
@@ -308,6 +309,14 @@ class Play:
             if row.state is S.INFLIGHT and row.lease_until is not None and row.lease_until < self.clock.at:
                 row.state = S.UNCERTAIN
 
+    def overtaken(self, k: int = 2, provider: str = "sendgrid") -> None:
+        """A suspended machine: its leases run out, an operator lets all of it go again, and another sender claims."""
+        self.jump(120)
+        self.reap()
+        if self.state == "sending" and any(row.state in UNSURE for row in self.rows.values()):
+            self.decide(sent=False)
+        self.claim(k, provider)
+
     # --- a crash, and the run after it ---
 
     def restart(self, provider: str = "sendgrid", meanwhile: str = "nothing") -> None:
@@ -492,6 +501,13 @@ class Play:
         self.away.discard(self.rows[self.dids[n]].subscriber)
         self.came_back.add(self.rows[self.dids[n]].subscriber)
 
+    def suppress(self, n: int = 0) -> None:
+        """An operator's doing, or another issue's bounce."""
+        vault = self.w.store.vault
+        with self.w.store.write() as tx:
+            suppressions.put(tx, vault.index(parse(f"r{n}@example.org").key), Suppression("operator", now(tx), "test"))
+        self.suppressed.add(self.rows[self.dids[n]].subscriber)
+
     def _set(self, n: int, **values: Any) -> None:
         vault = self.w.store.vault
         with self.w.store.write() as tx:
@@ -640,7 +656,8 @@ MOVES: tuple[tuple[int, Callable[[Play, Pick], Move | None]], ...] = (
     (2, _of_hands("refused_whole", lambda hand: not hand.called and len(hand.dids) > 1)),
     (2, _drain),
     (4, _jump),
-    (4, _when("reap")),
+    (3, _when("reap")),
+    (3, _when("overtaken", lambda play: play.hands and play.clock.ahead < timedelta(hours=90), k=(1, 4), provider=("sendgrid", "smtp"))),
     (3, _when("restart", provider=("sendgrid", "smtp"), meanwhile=MEANWHILE)),
     (2, _when("close")),
     (4, _event),
@@ -648,6 +665,7 @@ MOVES: tuple[tuple[int, Callable[[Play, Pick], Move | None]], ...] = (
     (1, _when("event_of_nothing")),
     (3, _when("apply", lambda play: play.unapplied)),
     (2, _when("unsubscribe", n=range(READERS))),
+    (1, _when("suppress", n=range(READERS))),
     (1, _when("come_back", n=range(READERS))),
     (4, _decide),
     (1, _when("pause", lambda play: play.state == "sending" and not play.paused)),
