@@ -11,14 +11,19 @@ On every push: the orders, 40 walks and 10 examples of Hypothesis, about 3,000 m
 from __future__ import annotations
 
 import os
+import random
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from sqlalchemy import update
 
 from digest.store import ledger, schema
 from digest.workspace import open_workspace
 from tests.support.clock import Clock
-from tests.support.ledger_play import LEASE, START, Play, plant
+from tests.support.ledger_faults import FAULTS
+from tests.support.ledger_play import LEASE, POLICIES, START, Play, plant, step
 
 NIGHTLY = os.environ.get("DIGEST_TEST_EXAMPLES") == "nightly"
 SEED = int(os.environ.get("DIGEST_TEST_SEED", "1"))
@@ -331,7 +336,7 @@ def both_hand_overs_are_told_of_in_the_end(do):
 
 @order()
 def an_event_comes_for_one_that_was_held(do):
-    do("claim", k=2)
+    do("claim", k=2, provider="smtp")
     do("call", "taken and lost")
     do("settle")
     do("restart")
@@ -401,3 +406,127 @@ def stray(play):
     with play.w.store.write() as tx:
         tx.execute(update(schema.delivery).values(state="ready"))
         return ledger.claim(tx, play.issue, 1, owner="x", lease=LEASE, provider="smtp")
+
+
+# --- known-bad variants: each must fail -------------------------------------------------------------------------------------
+
+CAUGHT_BY = {
+    "an_outcome_moves_whatever_state_it_finds": "a_sender_wakes_up_after_its_rows_became_uncertain",
+    "an_outcome_does_not_look_at_the_epoch": "a_sender_wakes_up_after_another_claimed_its_rows",
+    "a_claim_does_not_raise_the_epoch": "a_sender_wakes_up_after_another_claimed_its_rows",
+    "a_resolution_moves_whatever_state_it_finds": "it_is_decided_while_the_provider_is_asked",
+    "halves_take_what_is_no_longer_theirs": "a_sender_wakes_up_to_halve_what_was_decided",
+    "halves_stay_in_the_attempt_of_the_whole": "the_halves_end_differently",
+    "a_siblings_event_moves_what_is_ready": "one_of_a_batch_is_sent_again_and_its_sibling_is_told_of",
+    "a_siblings_event_moves_what_is_in_living_hands": "an_event_comes_before_the_reply",
+    "a_call_by_smtp_counts_as_taken_whole": "one_of_several_by_smtp_is_told_of",
+    "a_lost_reply_counts_as_taken": "a_reply_is_lost",
+    "a_lost_reply_counts_as_not_sent": "a_reply_is_lost",
+    "a_dead_lease_becomes_ready": "a_sender_dies_before_and_after_its_call",
+    "a_dead_lease_becomes_accepted": "a_sender_dies_before_and_after_its_call",
+    "a_dead_lease_becomes_failed": "a_sender_dies_before_and_after_its_call",
+    "living_leases_are_reaped": "leases_end_one_after_the_other",
+    "no_consent_gate_in_the_claim": "readers_leave_before_the_claim",
+    "the_claim_looks_at_the_status_only": "readers_are_suppressed_before_the_claim",
+    "the_claim_looks_at_suppressions_only": "readers_leave_before_the_claim",
+    "what_is_too_late_may_be_claimed": "the_rest_is_too_late",
+    "what_was_put_off_may_be_claimed_at_once": "some_are_put_off",
+    "a_paused_issue_may_be_claimed_from": "it_is_paused_in_between",
+    "cancelling_leaves_what_is_ready": "it_is_cancelled_in_between",
+    "what_is_put_off_outlives_the_issue": "it_is_cancelled_in_between",
+    "a_resolution_does_not_see_that_the_issue_was_cancelled": "it_is_cancelled_while_a_batch_is_voided",
+    "a_decision_does_not_reopen_the_issue": "an_issue_that_was_finished_goes_on",
+    "a_decision_is_taken_twice": "a_decision_is_pressed_twice",
+    "sending_again_is_not_recorded": "a_decision_is_pressed_twice",
+    "what_was_settled_meanwhile_is_voided_too": "it_is_decided_while_a_batch_is_voided",
+    "what_is_known_to_be_taken_is_voided": "one_of_a_batch_is_known_to_be_taken",
+    "silence_counts_though_nothing_was_heard": "nothing_was_heard_of_anything",
+    "an_event_does_not_settle_what_is_held": "an_event_comes_for_one_that_was_held",
+    "an_event_revives_what_was_skipped": "an_event_comes_for_one_that_was_skipped",
+    "a_contradiction_is_not_recorded": "both_hand_overs_are_told_of_in_the_end",
+    "an_event_from_before_the_consent_counts": "an_old_event_comes_after_somebody_came_back",
+    "an_issue_is_finished_over_open_ones": "it_is_closed_at_every_stage",
+}
+ONLY_DIRECTLY = {"a_cancelled_issue_may_be_claimed_from"}  # nothing is ever left ready in one: it is the second bolt on that door
+
+
+def test_every_fault_has_its_order():
+    assert set(FAULTS) == set(CAUGHT_BY) | ONLY_DIRECTLY
+
+
+@pytest.mark.parametrize("fault", CAUGHT_BY)
+def test_a_known_bad_variant_fails_in_its_order(start, monkeypatch, fault):
+    FAULTS[fault](monkeypatch)
+    with pytest.raises(AssertionError):
+        perform(start, CAUGHT_BY[fault])
+
+
+def test_a_claim_that_does_not_look_at_the_issues_state_is_found_out(start, monkeypatch):
+    FAULTS["a_cancelled_issue_may_be_claimed_from"](monkeypatch)
+    assert stray(start()) is not None  # sending
+    play = start()
+    play.play("cancel")
+    assert stray(play) is not None
+
+
+# --- seeded walks -----------------------------------------------------------------------------------------------------------
+
+
+def walk(start, seed):
+    """Moves at random, to the end. Returns how many."""
+    source = random.Random(seed)
+    play = start(source.choice(POLICIES), source.choice(LIMITS_H))
+    try:
+        for _ in range(MOVES):
+            step(play, source.choice)
+        play.to_the_end()
+    except AssertionError as error:
+        error.add_note(f"DIGEST_TEST_SEED={SEED}, walk {seed}, policy {play.policy}:\n" + "\n".join(play.trail))
+        raise
+    return len(play.trail)
+
+
+@pytest.mark.parametrize("bundle", range(BUNDLES))
+def test_the_promise_holds_on_random_walks(start, bundle):
+    each = WALKS // BUNDLES
+    assert sum(walk(start, f"{SEED} {n}") for n in range(bundle * each, (bundle + 1) * each)) == each * MOVES
+
+
+# Of these a walk finds each, in the first few hundred moves, so that the walks are known to reach what the orders reach.
+WALKED = {}
+
+
+@pytest.mark.parametrize("fault", CAUGHT_BY if NIGHTLY else WALKED)
+def test_random_walks_find_a_known_bad_variant(start, monkeypatch, fault):
+    FAULTS[fault](monkeypatch)
+    with pytest.raises(AssertionError):
+        for n in [*range(2000)] if NIGHTLY else WALKED[fault]:
+            walk(start, f"1 {n}")
+
+
+# --- Hypothesis, which shortens what it finds -------------------------------------------------------------------------------
+
+
+class Machine(RuleBasedStateMachine):
+    """The same moves, chosen by Hypothesis."""
+
+    start = None
+
+    @initialize(policy=st.sampled_from(POLICIES), limit_h=st.sampled_from(LIMITS_H))
+    def begin(self, policy, limit_h):
+        self.play = type(self).start(policy, limit_h)
+
+    @rule(data=st.data())
+    def move(self, data):
+        step(self.play, lambda options: options[data.draw(st.integers(0, len(options) - 1))])
+
+    def teardown(self):
+        if hasattr(self, "play"):
+            self.play.holds()
+
+
+def test_the_promise_holds_as_hypothesis_plays(start):
+    Machine.start = start
+    calm = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    given = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=calm)
+    run_state_machine_as_test(Machine, settings=given)
