@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from digest import crew, feedback, issue, plan
 from digest.errors import IssueError, IssueWaits, ProviderUnusable
 from digest.handover import Progress, cancelling_of
@@ -182,7 +184,7 @@ def recover(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
         sent = [id for id, did in open_rows if known.get(did) is True]
         unsent = [id for id, did in open_rows if known.get(did) is False]
         resolved = ledger.resolve(tx, sent, S.ACCEPTED, "", "look-up")
-        if row.state is IssueState.CANCELLED:
+        if _ended(tx, row):
             resolved += ledger.resolve(tx, unsent, S.SKIPPED, "cancelled", "look-up")
         else:
             resolved += ledger.resolve(tx, unsent, S.READY, "", "look-up")
@@ -208,10 +210,9 @@ def settle_uncertain(workspace: Workspace, provider: Provider, row: IssueRow) ->
     Returns how many are ready again.
     """
     feedback.apply(workspace)
-    ended = row.state is IssueState.CANCELLED
-    again = _void(workspace, provider, row) if row.uncertain == "cancel_resend" and not ended else 0
+    again = _void(workspace, provider, row) if row.uncertain == "cancel_resend" and row.state is not IssueState.CANCELLED else 0
     with workspace.store.write() as tx:
-        if row.uncertain == "resend" and not ended:
+        if row.uncertain == "resend" and not _ended(tx, row):
             after = timedelta(hours=workspace.config.delivery.resend_after_h)
             silent = holding.silent(tx, row.id, after, events=provider.tells)
             for did in ledger.dids(tx, silent):
@@ -235,11 +236,20 @@ def _void(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
     for (ref, started_at), rows in attempts.items():
         if cancelling.void_ref(ref, started_at):
             with workspace.store.write() as tx:
-                for did in ledger.dids(tx, rows):
+                unsettled = ledger.unsettled(tx, rows)  # somebody may have decided while the provider was asked
+                if _ended(tx, row):
+                    ledger.resolve(tx, unsettled, S.SKIPPED, "cancelled", "cancelled")
+                    continue
+                for did in ledger.dids(tx, unsettled):
                     holding.record(tx, "policy cancel_resend", "send again", did, "the earlier attempt is void")
-                again += ledger.resolve(tx, rows, S.READY, "", "cancelled")
+                again += ledger.resolve(tx, unsettled, S.READY, "", "cancelled")
                 holding.reopen(tx, row.id)
     return again
+
+
+def _ended(tx: Connection, row: IssueRow) -> bool:
+    """Whether the issue is cancelled by now; ``row`` is older than the provider's answer."""
+    return issue.find(tx, row.name).state is IssueState.CANCELLED
 
 
 def _close(workspace: Workspace, row: IssueRow) -> None:

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from digest.config import SendGridSettings
 from digest.errors import ConfigError, DeliveryDeferred, DeliveryUncertain, DigestError, ProviderUnusable
 from digest.providers import Handover, Parcel, Receipt
-from digest.providers.sendgrid_answer import Verdict, errors_of, key_advice, list_of, object_of, read_answer, split_or_reject
+from digest.providers.sendgrid_answer import Verdict, clock_of, errors_of, key_advice, list_of, object_of, read_answer, split_or_reject
 from digest.providers.sendgrid_body import Request, build
 from digest.providers.sendgrid_http import Line
 
@@ -172,19 +172,21 @@ class SendGrid:
 
     def void(self, batch_id: str, send_at: int) -> bool:
         """Cancel what went out under ``batch_id``. True only if SendGrid confirmed it at least ten minutes before ``send_at``
-        (Unix seconds): then none of it will ever be sent. False says nothing.
+        (Unix seconds), by its own clock too: then none of it will ever be sent. False says nothing.
         """
         if time.time() > send_at - CANCEL_S:
             return False
         try:
             answer = self._line.call("post", "user/scheduled_sends", {"batch_id": batch_id, "status": "cancel"})
-            confirmed = answer.status == 201
+            confirmed, clock = answer.status == 201, clock_of(answer.headers)
             if answer.status == 400:  # also the answer where it was cancelled before
                 listed = self._line.call("get", f"user/scheduled_sends/{batch_id}")
                 confirmed = listed.status == 200 and {"batch_id": batch_id, "status": "cancel"} in list_of(listed.body)
+                clock = clock_of(listed.headers)
         except (DeliveryDeferred, DeliveryUncertain):
             return False
-        return confirmed and time.time() <= send_at - CANCEL_S
+        # Our clock may be wrong, or have jumped; what was set for a moment that is past over there has left at once.
+        return confirmed and clock is not None and max(clock, time.time()) <= send_at - CANCEL_S
 
 
 def _settle(request: Request, verdict: Verdict, scheduled: Scheduled | None = None) -> Handover:

@@ -96,15 +96,20 @@ def key_advice(status: int, errors: Sequence[tuple[str, str]]) -> str:
 
 def _wait(headers: Mapping[str, str], now: float) -> float:
     """Seconds until ``X-RateLimit-Reset`` (Unix seconds), by the server's own clock where it gives it; 60 if that is nonsense."""
+    said = clock_of(headers)
     try:
-        now = parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError):
-        pass
-    try:
-        wait = float(int(headers.get("x-ratelimit-reset", "")[:20])) - now
+        wait = float(int(headers.get("x-ratelimit-reset", "")[:20])) - (now if said is None else said)
     except ValueError:
         return _WAIT_S
     return wait if 0 < wait <= _LONGEST_WAIT_S else _WAIT_S
+
+
+def clock_of(headers: Mapping[str, str]) -> float | None:
+    """What the server's own clock said, in Unix seconds; None where it did not tell."""
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None
 
 
 def _parsed(body: bytes) -> object:

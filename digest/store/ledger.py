@@ -251,6 +251,16 @@ def uncertain(tx: Connection, issue: int, provider: str | None = None) -> list[t
     return list(tx.execute(query.order_by(t.delivery.c.id)))
 
 
+def unsettled(tx: Connection, rows: Sequence[int]) -> list[int]:
+    """Those of these deliveries that are still uncertain or held."""
+    d = t.delivery.c
+    found: list[int] = []
+    for start in range(0, len(rows), 500):
+        chosen = and_(d.id.in_(rows[start : start + 500]), d.state.in_([S.UNCERTAIN.value, S.HELD.value]))
+        found.extend(tx.execute(select(d.id).where(chosen).order_by(d.id)).scalars())
+    return found
+
+
 def resolve(tx: Connection, rows: Sequence[int], state: S, reason: str, evidence: str = "") -> int:
     """Move uncertain or held deliveries on the strength of evidence. Returns how many moved."""
     at = now(tx)
