@@ -25,7 +25,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn
 
-from digest import errors, issue
+from digest import errors, hosting, issue
 from digest.errors import BusyError, DigestError
 from digest.handover import Drained, Progress, Run, Ties, gave_up, owner_of
 from digest.issue import Ready
@@ -342,6 +342,7 @@ def _work(folder: Path, name: str, lanes: int, say: Callable[[dict[str, Any]], N
         provider = make(workspace.config, workspace.path)
         try:
             ready = issue.make_ready(workspace, name)
+            hosting.begin(workspace, provider, ready)  # the parent had it kept; this asks whether it is there
             ties = Ties(gate, _at_times(lambda attempt: say({"mark": attempt})), lambda why: say({"stop": why}))
             run = Run(workspace, provider, ready, lambda step: say({"done": step.done, "accepted": run.accepted}), lanes=lanes, ties=ties)
             signal.signal(signal.SIGTERM, lambda *_: run.halt())

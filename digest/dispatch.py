@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from digest import crew, feedback, issue, plan
+from digest import crew, feedback, hosting, issue, plan
 from digest.errors import IssueError, IssueWaits, ProviderUnusable
 from digest.handover import Progress, cancelling_of
 from digest.model import DeliveryState as S
 from digest.model import Frozen, IssueState
 from digest.providers import Provider, make
-from digest.store import Store, holding, issues, ledger, now, outcomes
+from digest.store import Store, holding, hosted, issues, ledger, now, outcomes
 from digest.store.issues import IssueRow
 from digest.store.mark import doubtful_issues, epoch_of, highest_attempt, new_epoch, put_doubtful_issues
 from digest.workspace import Workspace
@@ -120,6 +120,7 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
     if row.state is IssueState.CANCELLED:
         _settle_cancelled(workspace, row)
     if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
+        _clear(workspace)
         return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name) or _show_again(workspace, row))
     _refuse_paused(row)
     provider = make(workspace.config, workspace.path)
@@ -127,9 +128,12 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
         ready = issue.make_ready(workspace, name)
         plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
         resolved = recover(workspace, provider, ready.row)
+        hosting.clear(workspace, provider)
+        hosting.begin(workspace, provider, ready)
         drained = crew.drain(workspace, provider, ready, progress)
         settle_uncertain(workspace, provider, ready.row)
         _close(workspace, ready.row)
+        hosting.clear(workspace, provider)
         place = None if drained.stop else provider.finish(name, f"{workspace.config.newsletter.name}, {ready.row.local_date.isoformat()}")
     finally:
         provider.close()
@@ -138,6 +142,18 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
     shown = str(place.relative_to(workspace.path)) if place else ""
     stands = status(workspace, name)
     return SendReport(handed_over=drained.accepted, resolved=resolved, status=stands, open=shown, waits=drained.waits or _waits(stands))
+
+
+def _clear(workspace: Workspace) -> None:
+    """Remove what the run that ended an issue could not."""
+    with workspace.store.read() as tx:
+        left = hosted.left_over(tx, workspace.config.delivery.provider)
+    if left:
+        provider = make(workspace.config, workspace.path)
+        try:
+            hosting.clear(workspace, provider)
+        finally:
+            provider.close()
 
 
 def _refuse_paused(row: IssueRow) -> None:
