@@ -142,7 +142,7 @@ def test_all_wait_while_the_provider_fails_and_one_probes_for_all(folder, monkey
         tell_all(members, word)
 
     monkeypatch.setattr(crew._Crew, "_tell_all", listen)
-    with SmtpServer(["dot:reply=452 4.3.1 the disk is full*12+10"], keep=True) as server:
+    with SmtpServer(["dot:reply=452 4.3.1 the disk is full*7+10"], keep=True) as server:
         configure(folder, server.port)
         assert send(folder).status.accepted == READERS
         assert sorted(Counter(server.dids()).values()) == [1] * READERS
