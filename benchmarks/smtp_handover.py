@@ -7,8 +7,9 @@ one prepared message over and over; our provider by itself (it makes each messag
 over, without the ledger, in as many threads as connections); and an issue handed over as `digest send` does, every delivery
 claimed and settled in the ledger (SQLite, synchronous=FULL), in one process and in several. The rate of an issue is taken from
 its first settled claim on; how long starting up took is printed beside it. Prints each round, the medians, and their ratios to
-smtp-source. At most 20,000 messages, and 300 s for one sender, after which it fails. Needs Debian's postfix
-(tests/integration/providers/get-postfix).
+smtp-source; and the processor time a message of each sender (with starting up) and of its sink, which on a machine that others
+use as well says more than the rate does. At most 20,000 messages, and 300 s for one sender, after which it fails. Needs Debian's
+postfix (tests/integration/providers/get-postfix).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import os
 import platform
 import random
+import resource
 import shutil
 import socket
 import statistics
@@ -81,15 +83,29 @@ def main() -> int:
             f"bytes: {LENGTH} (source), {size} (alone), {mean_bytes(planned)} (issue)"
         )
         rates: dict[str, list[float]] = {name: [] for name in senders}
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in senders}
         for at in range(given.rounds):
             for sender in list(senders) if at % 2 == 0 else reversed(senders):
+                began_s = processor_s()
                 with sink() as port:
                     rates[sender].append(senders[sender](port))
+                    between_s = processor_s()  # the sink's is not in it before it has ended
+                times[sender].append((between_s - began_s, processor_s() - between_s))
             say(f"round {at + 1}: " + ", ".join(f"{sender} {found[-1]:,.0f}/s" for sender, found in rates.items()))
     median = {sender: statistics.median(found) for sender, found in rates.items()}
     for sender, rate in median.items():
-        say(f"median of {sender}: {rate:,.0f}/s, ratio to smtp-source {rate / median['smtp-source']:.2f}")
+        own_s, sinks_s = (statistics.median(one[n] for one in times[sender]) for n in (0, 1))
+        say(
+            f"median of {sender}: {rate:,.0f}/s, ratio to smtp-source {rate / median['smtp-source']:.2f}; "
+            f"processor time a message {own_s / messages * 1e6:,.0f} us, of its sink {sinks_s / messages * 1e6:,.0f} us"
+        )
     return 0
+
+
+def processor_s() -> float:
+    """Processor time of this process and of those it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def timed(messages: int, work: Callable[[], None]) -> float:
