@@ -82,12 +82,13 @@ def _link(url: str) -> str:
 def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
     """The whole message (RFC 5322) with CRLF line ends, the same bytes for the same arguments.
 
-    It is ASCII unless the reader's address has other letters before the ``@``, which then stand in To as they are (RFC 6532).
+    It is ASCII unless the reader's address has other letters before the ``@``, which then stand in To as they are (RFC 6532). No
+    line begins with a dot.
 
     Raises:
         DeliveryRejected: the reader's address cannot be mailed to; the text does not repeat it.
         RenderError: the result would not have exactly the headers that were meant.
-        ValueError: a link or a field of the envelope is malformed.
+        ValueError: a link or a field of the envelope is malformed, or something has a character that must not be on the wire.
     """
     to = header.address_of(reader.name, reader.email, utf8=True)
     boundary = f"=_{edition.content_hash[:32]}"  # "=_" never stands in quoted-printable
@@ -105,7 +106,9 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
         verify(addressed.encode() + b"\r\n", {"To": to}, parts=0)
     text = slots_of(edition, reader)
     plain = {name: wire.encode(value) for name, value in text.items()}
-    html = {name: wire.encode(escape(value)) for name, value in text.items()}
+    html = {name: plain[name] if (safe := escape(value)) == value else wire.encode(safe) for name, value in text.items()}
+    if not (edition.html.sound and edition.text.sound and _HEAD.fullmatch(head)):
+        raise ValueError("the message has a character that must not be on the wire")
     mark = boundary.encode()
     message = b"".join(
         (
@@ -120,6 +123,7 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
     return message
 
 
+_HEAD = re.compile(rb"(?:(?!\.)[^\r\n]+\r\n)++")
 _ORDINARY = re.compile(r"[A-Za-z0-9]+(?:[ '-][A-Za-z0-9]+)*|")  # what no reader of headers can take for anything else
 
 

@@ -65,6 +65,7 @@ class Letter:
     """One message as the server gets it. ``message`` has CRLF line ends; ``envid`` and ``notify`` are for RFC 3461.
 
     ``utf8``: the recipient, and so a header, has letters outside ASCII; only a server with SMTPUTF8 can take it (RFC 6531).
+    ``dots``: lines may begin with one, and are looked through for it.
     """
 
     sender: str
@@ -73,6 +74,7 @@ class Letter:
     envid: str
     notify: str
     utf8: bool = False
+    dots: bool = True
 
 
 class Ended(Exception):
@@ -174,9 +176,7 @@ class Connection:
             refused = self._envelope(letter)
             if refused:
                 return refused
-            # Leading dots are doubled (RFC 5321, 4.5.2), else a line of one dot would end the message.
-            body = letter.message.replace(b"\r\n.", b"\r\n..")
-            self._wire.write(b"." + body if body.startswith(b".") else body, self._times.block)
+            self._wire.write(_stuffed(letter.message) if letter.dots else letter.message, self._times.block)
         except Broken as error:
             return Verdict("deferred", _loss(error), over=True, trouble=True)
         if not self._wire.silent():  # the end of the message is not written, so nothing was handed over
@@ -287,6 +287,12 @@ def _loss(error: OSError | Nonsense) -> str:
     if isinstance(error, Nonsense):
         return str(error)
     return "the server was too slow" if isinstance(error, TimeoutError) else "the connection was lost"
+
+
+def _stuffed(message: bytes) -> bytes:
+    """Leading dots are doubled (RFC 5321, 4.5.2), else a line of one dot would end the message."""
+    body = message.replace(b"\r\n.", b"\r\n..")
+    return b"." + body if body.startswith(b".") else body
 
 
 def _base64(secret: bytes) -> str:

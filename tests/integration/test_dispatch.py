@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from digest import dispatch, gather, handover, interests, issue, operate
+from digest import dispatch, gather, handover, interests, issue, operate, pace
 from digest.errors import ConfigError, IssueError, ProviderUnusable, StoreError
 from digest.model import DeliveryState as S
 from digest.providers import Handover, Receipt
@@ -462,3 +462,20 @@ def test_lanes_settle_what_they_have_in_hand_when_one_fails(send, folder):
     stands = counts(folder)
     assert stands.get("inflight", 0) <= 2
     assert stands.get("accepted", 0) == len(carrier.taken)
+
+
+def test_lanes_that_wait_for_a_probe_end_when_it_finds_nothing_to_hand_over(send, folder, monkeypatch):
+    monkeypatch.setattr(pace, "FIRST_WAIT_S", 0.01)
+    calls = []
+
+    def script(aid, parcels):
+        calls.append(aid)
+        if len(calls) == 1:
+            return accept(aid, parcels)
+        if len(calls) == 1 + pace.FAILURES:
+            with opened(folder) as workspace:
+                operate.pause(workspace, ISSUE, "by hand")
+        return Handover(receipts(parcels, "deferred", "busy"), trouble=True)
+
+    report = send(Carrier(script, lanes=3, batch=1))  # once it never came back
+    assert report.status.accepted == 1 and "by hand" in report.waits
