@@ -90,7 +90,7 @@ def test_a_measurement_hands_over_through_the_ledger_of_a_copy(folder, provider)
         found = bench.bench(copy, seconds=0.2)
         assert dispatch.status(copy, ISSUE).accepted <= 9
     assert (found.issue, found.readers, found.editions) == (ISSUE, 9, 1)
-    assert found.measured >= 9 and found.composed_per_s > 0 and found.handed_over_per_s > 0
+    assert found.measured > 0 and found.composed_per_s > 0 and found.handed_over_per_s > 0
     assert found.limited_minutes == 1.5 > found.list_minutes
     assert found.largest_html_bytes < found.largest_message_bytes
     assert everything(folder) | {"config.yaml": ""} == before | {"config.yaml": ""}
