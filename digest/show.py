@@ -232,13 +232,17 @@ def benched(report: Benched) -> None:
     table.add_row("composed", f"{report.composed_per_s:,} a second", f"on one of {report.cores} processors, {each}")
     table.add_row("handed over", f"{report.handed_over_per_s:,} a second", taken)
     readers = f"{report.readers:,} readers, {report.editions:,} editions of {report.issue}"
-    table.add_row("this list", f"{report.list_minutes:g} minutes", readers)
-    table.add_row("", f"{report.limited_minutes:g} minutes", "with delivery.max_per_minute")
+    table.add_row("this list", _minutes(report.list_minutes), readers)
+    table.add_row("", _minutes(report.limited_minutes), "with delivery.max_per_minute")
     html = f"{round(report.largest_html_bytes / 1024)} KB of HTML"
     share = f"{round(100 * report.largest_html_bytes / report.html_budget_bytes)} % of selection.max_html_kb"
     table.add_row("largest edition", html, f"{share}; the largest message {round(report.largest_message_bytes / 1024)} KB")
     out.print(table)
     out.print("Measured on a copy of the database; nothing was sent, and what a provider takes of it is the provider's.")
+
+
+def _minutes(minutes: float) -> str:
+    return "less than a minute" if minutes < 1 else f"{minutes:.0f} minutes"
 
 
 def _sent_rows(table: Table, report: SendReport) -> None:
