@@ -2,7 +2,8 @@
 
 Nobody gets two and nobody is missed; no call begins with a lease that has ended, nor for what was claimed too late; whatever
 waits for a clock that was wrong is shown with the time it waits for. A push tries every other step of one case, with a jump
-that ``DIGEST_TEST_SEED`` chooses, and a few jumps with a cut behind them in every case; ``DIGEST_TEST_EXAMPLES=nightly`` every jump at every step of every case.
+that ``DIGEST_TEST_SEED`` chooses, and a few jumps with a cut behind them in every case; ``DIGEST_TEST_EXAMPLES=nightly`` every
+jump at every step of every case.
 """
 
 import os
