@@ -654,11 +654,11 @@ def _event_again(play: Play, pick: Pick) -> Move | None:
 
 MOVES: tuple[tuple[int, Callable[[Play, Pick], Move | None]], ...] = (
     (6, _claim),
-    (6, _call),
+    (7, _call),
     (5, _of_hands("settle", lambda hand: hand.called)),
     (2, _of_hands("set_aside", lambda hand: not hand.called)),
     (1, _of_hands("give_back", lambda hand: not hand.called)),
-    (2, _of_hands("refused_whole", lambda hand: not hand.called and len(hand.dids) > 1)),
+    (3, _of_hands("refused_whole", lambda hand: not hand.called and len(hand.dids) > 1)),
     (2, _drain),
     (4, _jump),
     (3, _when("reap")),
@@ -668,7 +668,7 @@ MOVES: tuple[tuple[int, Callable[[Play, Pick], Move | None]], ...] = (
     (4, _event),
     (1, _event_again),
     (1, _when("event_of_nothing")),
-    (3, _when("apply", lambda play: play.unapplied)),
+    (5, _when("apply", lambda play: play.unapplied)),
     (2, _when("unsubscribe", n=range(READERS))),
     (1, _when("suppress", n=range(READERS))),
     (1, _when("come_back", n=range(READERS))),
