@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, exists, insert, select, update
 
 from digest.model import DeliveryState as S
 from digest.model import IssueState
@@ -58,18 +58,20 @@ def claim(
     the same transaction: what was withdrawn before it commits is honoured.
     """
     at = now(tx)
-    if not tx.execute(select(t.issue.c.id).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None), _may_leave())).first():
+    going = tx.execute(select(t.issue.c.send_not_after).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None), _may_leave())).first()
+    if going is None:
         return None
-    ready = and_(
-        t.delivery.c.issue_id == issue,
-        t.delivery.c.state == S.READY.value,
-        or_(t.delivery.c.next_at.is_(None), t.delivery.c.next_at <= at),
-    )
-    _expire(tx, issue, at)
-    if one_edition:
-        first = select(t.delivery.c.edition_id).where(ready).order_by(t.delivery.c.edition_id).limit(1)
-        ready = and_(ready, t.delivery.c.edition_id == first.scalar_subquery())
-    wanted = _with_consent(tx, ready, k, at)
+    if going.send_not_after is not None and going.send_not_after < at:
+        _expire(tx, issue, at)
+        return None
+    wanted: Sequence[Row[Any]] = ()
+    for due in (t.delivery.c.next_at.is_(None), t.delivery.c.next_at <= at):  # apart, so that the index gives each in its order
+        ready = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.READY.value, due)
+        if one_edition:
+            first = select(t.delivery.c.edition_id).where(ready).order_by(t.delivery.c.edition_id).limit(1)
+            ready = and_(ready, t.delivery.c.edition_id == first.scalar_subquery())
+        if wanted := _with_consent(tx, ready, k, at):
+            break
     if not wanted:
         return None
     attempt, aid = _new_attempt(tx, issue, provider, len(wanted), at, ref)
@@ -99,7 +101,7 @@ def _with_consent(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[
             .add_columns(t.delivery.c.attempts, t.delivery.c.lease_epoch, writable().label("writable"), t.subscriber.c.status)
             .join(t.subscriber, t.subscriber.c.id == t.delivery.c.subscriber_id)
             .where(ready)
-            .order_by(t.delivery.c.id)
+            .order_by(t.delivery.c.edition_id, t.delivery.c.id)  # neighbours share what is composed once
             .limit(k)
         ).all()
         for row in rows:
@@ -168,26 +170,34 @@ def settle(tx: Connection, claimed: Claim, settled: Sequence[Settled], *, outcom
         .join(t.attempt, t.attempt.c.issue_id == t.issue.c.id)
         .where(t.attempt.c.id == claimed.attempt, t.issue.c.state == IssueState.CANCELLED.value)
     ).first()
+    alike: dict[tuple[S, str, datetime | None, bool], list[Settled]] = {}
     for one in settled:
         if ended and one.state is S.READY:  # what was put off will not be tried again
             one = one._replace(state=S.SKIPPED, reason="cancelled", next_at=None)
-        moved = tx.execute(
+        alike.setdefault((one.state, one.reason, one.next_at, one.called), []).append(one)
+    for (state, reason, next_at, called), group in alike.items():
+        statement = (
             update(t.delivery)
-            .where(_still_ours(one.delivery))
+            .where(
+                t.delivery.c.id == bindparam("row"),
+                t.delivery.c.state == S.INFLIGHT.value,
+                t.delivery.c.lease_epoch == bindparam("epoch"),
+            )
             .values(
-                state=one.state.value,
+                state=state.value,
                 state_at=at,
-                reason=one.reason,
-                next_at=one.next_at,
-                bytes=one.bytes,
-                sha256=one.sha256,
+                reason=reason,
+                next_at=next_at,
+                bytes=bindparam("size"),
+                sha256=bindparam("digest"),
                 evidence="reply",
                 lease_owner=None,
                 lease_until=None,
-                **({} if one.called else {"attempt_id": None}),
+                **({} if called else {"attempt_id": None}),
             )
-        ).rowcount
-        lost += 1 - moved
+        )
+        rows = [{"row": one.delivery.id, "epoch": one.delivery.epoch, "size": one.bytes, "digest": one.sha256} for one in group]
+        lost += len(group) - tx.execute(statement, rows).rowcount
     tx.execute(
         update(t.attempt)
         .where(t.attempt.c.id == claimed.attempt)
@@ -255,12 +265,8 @@ def uncertain_attempts(tx: Connection, issue: int) -> dict[tuple[str, datetime],
 
 
 def _expire(tx: Connection, issue: int, at: datetime) -> None:
-    late = exists().where(t.issue.c.id == issue, t.issue.c.send_not_after < at)
-    tx.execute(
-        update(t.delivery)
-        .where(t.delivery.c.issue_id == issue, t.delivery.c.state == S.READY.value, late)
-        .values(state=S.EXPIRED.value, state_at=at, reason="too late to send")
-    )
+    ready = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.READY.value)
+    tx.execute(update(t.delivery).where(ready).values(state=S.EXPIRED.value, state_at=at, reason="too late to send"))
 
 
 def _move(tx: Connection, rows: Sequence[int], old: S, new: S, at: datetime, **values: Any) -> int:

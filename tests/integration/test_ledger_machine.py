@@ -155,6 +155,7 @@ class Machine(RuleBasedStateMachine):
             for row in self.rows.values():
                 row.state = S.EXPIRED if row.state is S.READY else row.state
         ready = [did for did, row in self.rows.items() if row.state is S.READY and not row.waits]
+        ready.sort(key=lambda did: self.rows[did].edition)  # each edition's together, in order of planning
         if one_edition and ready:  # settled anew in each lap, as SQL does
             while ready:
                 first = min(self.rows[did].edition for did in ready)
