@@ -89,8 +89,9 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
     """
     to = header.address_of(reader.name, reader.email)
     boundary = f"=_{edition.content_hash[:32]}"  # "=_" never stands in quoted-printable
+    addressed = header.mailbox_field("To", to)
     head = (
-        header.mailbox_field("To", to)
+        addressed
         + header.date_field(envelope.date)
         + header.message_id_field(envelope.message_id)
         + header.unsubscribe_fields(reader.unsubscribe_url, reader.unsubscribe_mailto)
@@ -98,31 +99,46 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
             edition.newsletter, edition.subject, envelope.sender, envelope.reply_to, envelope.list_id, envelope.feedback_id, boundary
         )
     ).encode("ascii")
-    if not _ORDINARY.fullmatch(to.name):
-        verify(head + b"\r\n", intended(edition, envelope, reader, to), parts=0)
+    if not _ORDINARY.fullmatch(to.name):  # the one field that a reader has a hand in
+        verify(addressed.encode("ascii") + b"\r\n", {"To": to}, parts=0)
     text = slots_of(edition, reader)
-    plain = {name: wire.encode(value) for name, value in text.items()}
-    html = {name: wire.encode(escape(value)) for name, value in text.items()}
-    mark = boundary.encode()
-    message = b"".join(
-        (
-            head,
-            b"\r\n--" + mark + b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
-            _body(edition.text.fill_wire(plain)),
-            b"\r\n--" + mark + b"\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
-            _body(edition.html.fill_wire(html)),
-            b"\r\n--" + mark + b"--\r\n",
-        )
-    )
-    return message
+    plain, html = {}, {}
+    for name, value in text.items():
+        plain[name] = coded = wire.encode(value)
+        html[name] = coded if (shown := escape(value)) == value else wire.encode(shown)
+    first, rest = _mould(edition)
+    pieces = [head, first]
+    for is_html, slot, piece in rest:
+        pieces.append(html[slot] if is_html else plain[slot])
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _mould(edition: Edition) -> tuple[bytes, list[tuple[bool, str, bytes]]]:
+    """Everything after the header fields: the bytes before the first slot, then each slot (of HTML or not) with what follows it.
+
+    It is kept with the edition: every message would copy its bodies twice more otherwise.
+    """
+    kept: tuple[bytes, list[tuple[bool, str, bytes]]] | None = edition.__dict__.get("_mould")
+    if kept is None:
+        mark = f"\r\n--=_{edition.content_hash[:32]}".encode()
+        runs: list[bytes] = [b""]  # fixed bytes, one run more than there are slots
+        slots: list[tuple[bool, str]] = []
+        for is_html, body in ((False, edition.text), (True, edition.html)):
+            kind = b"html" if is_html else b"plain"
+            head = b"%s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % (mark, kind)
+            # The line break before a boundary belongs to the boundary: a soft one before it would be one too many.
+            coded = [*body.wires[:-1], body.wires[-1].removesuffix(wire.SOFT_BREAK)]
+            runs[-1] += head + coded[0]
+            runs += coded[1:]
+            slots += [(is_html, slot) for slot in body.slots]
+        runs[-1] += mark + b"--\r\n"
+        kept = (runs[0], [(is_html, slot, run) for (is_html, slot), run in zip(slots, runs[1:], strict=True)])
+        edition.__dict__["_mould"] = kept
+    return kept
 
 
 _ORDINARY = re.compile(r"[A-Za-z]+(?:[ .'-]{1,2}[A-Za-z]+)*\.?|")
-
-
-def _body(coded: bytes) -> bytes:
-    # The line break before a boundary belongs to the boundary: a soft one before it would be one too many.
-    return coded.removesuffix(wire.SOFT_BREAK)
 
 
 @functools.lru_cache(512)
