@@ -6,9 +6,10 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email import message_from_bytes, policy
+from email import policy
 from email.header import decode_header, make_header
 from email.message import Message
+from email.parser import BytesHeaderParser, BytesParser
 from email.utils import parseaddr
 
 from digest.compose import header, wire
@@ -141,26 +142,41 @@ def _mould(edition: Edition) -> tuple[bytes, list[tuple[bool, str, bytes]]]:
 _ORDINARY = re.compile(r"[A-Za-z]+(?:[ .'-]{1,2}[A-Za-z]+)*\.?|")
 
 
-@functools.lru_cache(512)
 def _fixed_head(newsletter: str, subject: str, sender: str, reply_to: str, list_id: str, feedback_id: str, boundary: str) -> str:
-    """The fields that all readers of an edition share, verified once."""
-    if not clean_header(subject):
+    """The fields that all readers of an edition share. What editions share, too, is verified once for all of them."""
+    before, after = _frame(newsletter, sender, reply_to, list_id, feedback_id)
+    return f'{before}{_subject(subject)}{after}Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
+
+
+@functools.lru_cache(512)
+def _subject(subject: str) -> str:
+    clean = clean_header(subject)
+    if not clean:
         raise RenderError("the subject is empty; look at subject in templates/phrases.txt.j2")
+    field = header.text_field("Subject", subject)
+    verify(field.encode("ascii") + b"\r\n", {"Subject": clean}, parts=0)
+    return field
+
+
+@functools.lru_cache(64)
+def _frame(newsletter: str, sender: str, reply_to: str, list_id: str, feedback_id: str) -> tuple[str, str]:
+    """The fields before the subject and those after it."""
     from_, answers = header.address(sender), header.address(reply_to)
-    head = (
-        header.mailbox_field("From", from_)
-        + header.mailbox_field("Reply-To", answers)
-        + header.text_field("Subject", subject)
-        + header.list_id_field(newsletter, list_id)
+    before = header.mailbox_field("From", from_) + header.mailbox_field("Reply-To", answers)
+    after = (
+        header.list_id_field(newsletter, list_id)
         + header.plain_field("Precedence", "bulk")
         + header.plain_field("Auto-Submitted", "auto-generated")
         + header.plain_field("X-Auto-Response-Suppress", "OOF, AutoReply")
         + (header.plain_field("Feedback-ID", feedback_id) if feedback_id else "")
         + header.plain_field("MIME-Version", "1.0")
-        + f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
     )
-    verify(head.encode("ascii") + b"\r\n", _shared(newsletter, subject, from_, answers, list_id, feedback_id, boundary), parts=0)
-    return head
+    meant = _shared(newsletter, "", from_, answers, list_id, feedback_id, "")
+    verify((before + after).encode("ascii") + b"\r\n", {name: meant[name] for name in meant if name not in _EDITIONS_OWN}, parts=0)
+    return before, after
+
+
+_EDITIONS_OWN = ("Subject", "Content-Type")
 
 
 def _shared(
@@ -208,7 +224,8 @@ def verify(message: bytes, intended: Mapping[str, str | Address], *, parts: int 
     for line in head.split(b"\r\n"):
         if len(line) > 998 or not line.strip() or re.search(rb"[^\x20-\x7e]", line):
             raise RenderError("a header line is empty, longer than 998 characters or has a character that must not be there")
-    parsed: Message = message_from_bytes(message, policy=policy.compat32)
+    parser = BytesParser if parts else BytesHeaderParser  # a new boundary costs the first a regular expression of its own
+    parsed: Message = parser(policy=policy.compat32).parsebytes(message)
     if parsed.keys() != list(intended):
         raise RenderError("the headers are not the ones that were meant; look for a line break or =? in a title or a name")
     for name, wanted in intended.items():
