@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from typing import Literal
 
@@ -49,4 +48,4 @@ def link(base: str, purpose: Purpose, about: str, key: bytes) -> str:
 
 
 def _mac(purpose: Purpose, body: bytes, key: bytes) -> bytes:
-    return hmac.new(key, purpose.encode() + b"\0" + body, hashlib.sha256).digest()[:_MAC_BYTES]
+    return hmac.digest(key, purpose.encode() + b"\0" + body, "sha256")[:_MAC_BYTES]
