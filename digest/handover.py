@@ -36,6 +36,7 @@ from digest.store.patience import patiently
 from digest.workspace import Workspace
 
 _LEASE_MARGIN_S = 300
+_HEED_S = 0.2  # how soon a wait heeds a stop from outside
 _LONGEST_WAIT_S = 900  # a provider that asks for more ends the run instead
 
 _STATES: Mapping[str, S] = {"accepted": S.ACCEPTED, "rejected": S.FAILED, "deferred": S.READY, "uncertain": S.UNCERTAIN}
@@ -57,8 +58,30 @@ class Drained(NamedTuple):
     waits: str
 
 
+class _Halt(threading.Event):
+    """Set by the run itself, or by whoever asked for it through ``outer``."""
+
+    def __init__(self, outer: threading.Event | None) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def is_set(self) -> bool:
+        return super().is_set() or (self._outer is not None and self._outer.is_set())
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._outer is None:
+            return super().wait(timeout)
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self.is_set():
+            left = _HEED_S if until is None else min(_HEED_S, until - time.monotonic())
+            if left <= 0:
+                return False
+            super().wait(left)
+        return True
+
+
 class Run:
-    """Hands over until nothing can be claimed, or something says to stop."""
+    """Hands over until nothing can be claimed, or something says to stop: itself, or ``halt`` from outside."""
 
     def __init__(
         self,
@@ -67,6 +90,7 @@ class Run:
         ready: Ready,
         progress: Callable[[Progress], None],
         clock: Callable[[], float] = time.monotonic,
+        halt: threading.Event | None = None,
     ) -> None:
         self.workspace, self.provider, self.ready, self.progress = workspace, provider, ready, progress
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
@@ -77,7 +101,7 @@ class Run:
         self._domains = DomainThrottle(settings.max_per_minute_and_domain, clock)
         self._random = random.Random()
         self._breaker = Breaker(clock, self._random)
-        self._halt = threading.Event()
+        self._halt = _Halt(halt)
         self._lock = threading.Lock()
         self._stop, self._waits = "", ""
         self._accepted, self._done = 0, 0
