@@ -145,12 +145,17 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
 
 
 def share(
-    workspace: Workspace, name: str, halt: threading.Event | None = None, progress: Callable[[Progress], None] = lambda _: None
+    workspace: Workspace,
+    name: str,
+    halt: threading.Event | None = None,
+    planned: Callable[[], object] = lambda: None,
+    progress: Callable[[Progress], None] = lambda _: None,
 ) -> int:
     """One worker's part of an issue, beside others'. Returns how many it handed over.
 
     Whoever holds the workspace plans, settles what is uncertain and closes; all hand over what they can claim, until nothing
-    is left or ``halt`` is set. What is in hand then is settled or given back.
+    is left or ``halt`` is set. What is in hand then is settled or given back. ``planned`` is called when there is something
+    for others, too.
 
     Raises:
         IssueError: no such issue, or not to be sent now.
@@ -160,6 +165,7 @@ def share(
     try:
         with contextlib.suppress(BusyError), workspace.store.alone():
             _prepare(workspace, provider, name, progress)
+            planned()
         with workspace.store.read() as tx:
             row = issue.find(tx, name)
         if row.state is not IssueState.SENDING or row.paused_at is not None:

@@ -82,7 +82,7 @@ class Worker:
     def _step(self, workspace: Workspace, hint: Hint) -> str:
         match hint.step:
             case "dispatch":
-                done = dispatch.share(workspace, hint.of, self.halt)
+                done = dispatch.share(workspace, hint.of, self.halt, lambda: hint_at_work(workspace.store, queue_url(workspace)))
                 return f"{hint.of}: handed over {done}" if done else ""
             case "gather":
                 with workspace.store.alone():
