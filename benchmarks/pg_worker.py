@@ -57,11 +57,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=5)
     parser.add_argument("--lanes", type=int, default=4)
     parser.add_argument("--lease-margin", type=float, default=300)
+    parser.add_argument("--beat", type=float, default=1, help="how often it looks into the ledger, in seconds")
     parser.add_argument("--knows", action="store_true")
     given = parser.parse_args()
     handover._LEASE_MARGIN_S = given.lease_margin
     dispatch.make = lambda *_: Sink(given.journal, delay_s=given.delay, batch=given.batch, lanes=given.lanes, knows=given.knows)
-    Worker(given.workspace, on=given.on, say=lambda text: sys.stderr.write(text + "\n")).run()
+    worker = Worker(given.workspace, on=given.on, say=lambda text: sys.stderr.write(text + "\n"))
+    worker.beat_s = given.beat
+    worker.run()
 
 
 if __name__ == "__main__":

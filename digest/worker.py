@@ -32,6 +32,7 @@ class Worker:
     def __init__(self, path: Path, concurrency: int = 1, on: date | None = None, say: Callable[[str], None] = lambda _: None) -> None:
         self.path, self.concurrency, self.on, self.say = path, concurrency, on, say
         self.halt = threading.Event()
+        self.beat_s = workers.BEAT_S
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._started_at = datetime.now(UTC)
         self._doing: dict[int, str] = {}
@@ -100,7 +101,7 @@ class Worker:
                 with store.write() as tx:
                     workers.beat(tx, self.name, self._started_at, self.concurrency, ", ".join(sorted(self._doing.values())))
                 hint_at_work(store, url)
-            if self.halt.wait(workers.BEAT_S):
+            if self.halt.wait(self.beat_s):
                 return
 
 

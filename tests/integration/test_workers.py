@@ -92,18 +92,6 @@ def test_what_a_killed_worker_had_in_hand_is_found_by_its_lease(fleet):
     assert one.status().accepted == 60
 
 
-def test_what_nobody_can_be_asked_about_is_held(fleet):
-    one = fleet(30)
-    first = one.start("--delay", "5", "--batch", "3", "--lanes", "2", "--lease-margin", "1")
-    one.wait(lambda: len(one.taken()) >= 6)
-    first.kill()
-    first.wait()
-    one.start(*QUICK)
-    one.wait_finished()
-    once(one)
-    assert (one.status().held, one.status().accepted) == (6, 24)
-
-
 def test_a_zombie_that_wakes_after_its_lease_hands_over_nothing_more_of_it(fleet):
     one = fleet(60)
     frozen = one.start(*QUICK, "--knows")
