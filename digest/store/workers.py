@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, or_, select
 
 from digest.model import DeliveryState as S
-from digest.model import IssueState
+from digest.model import Frozen, IssueState
 from digest.store import schema as t
 from digest.store.dialect import now, upsert
 
@@ -23,7 +22,7 @@ _FORGOTTEN = timedelta(days=1)
 _PREFIX = "worker "
 
 
-class Worker(NamedTuple):
+class Worker(Frozen):
     """A worker that told of itself. ``alive`` is False when its beats have stopped."""
 
     name: str
@@ -55,12 +54,11 @@ def every(tx: Connection) -> list[Worker]:
         said = json.loads(value)
         beat_at = datetime.fromisoformat(said["beat_at"])
         if at - beat_at < _FORGOTTEN:
-            started_at, alive = datetime.fromisoformat(said["started_at"]), at - beat_at < _SILENT
-            found.append(Worker(key.removeprefix(_PREFIX), started_at, beat_at, said["concurrency"], said["doing"], alive))
+            found.append(Worker.model_validate({**said, "name": key.removeprefix(_PREFIX), "alive": at - beat_at < _SILENT}))
     return found
 
 
-class Lease(NamedTuple):
+class Lease(Frozen):
     """What somebody has in hand of an issue. ``stalled``: the lease of some of it has ended without an outcome."""
 
     owner: str
@@ -75,7 +73,10 @@ def leases(tx: Connection, issue: int) -> list[Lease]:
     first = func.min(d.lease_until, type_=t.Instant())
     query = select(d.lease_owner, func.count(), first).where(d.issue_id == issue, d.state == S.INFLIGHT.value).group_by(d.lease_owner)
     at = now(tx)
-    return [Lease(owner or "", n, until or at, (until or at) < at) for owner, n, until in tx.execute(query.order_by(d.lease_owner))]
+    return [
+        Lease(owner=owner or "", deliveries=n, lease_until=until or at, stalled=(until or at) < at)
+        for owner, n, until in tx.execute(query.order_by(d.lease_owner))
+    ]
 
 
 def waiting_issues(tx: Connection) -> list[str]:

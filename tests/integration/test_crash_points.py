@@ -209,7 +209,7 @@ def test_one_cut_anywhere_in_a_run(letter, monkeypatch, case):
         for knife, wrong in singles(bench, "planned", only_lasting=not everywhere):
             assert not wrong and not bench.alarms, (case, knife.at, knife.passed[-1:], wrong)
             names = knife.passed
-    assert {"_claim: committed", "_settle: committed", "recover: committed", "_close: committed", "mark: in place"} <= set(names)
+    assert {"_claim_as: committed", "_write_answer: committed", "recover: committed", "_close: committed", "mark: in place"} <= set(names)
     assert len(names) > (75 if everywhere else 15), len(names)
 
 
@@ -257,7 +257,7 @@ def test_two_cuts_before_the_first_mark_are_no_restored_copy(letter, monkeypatch
     with Bench(letter, monkeypatch, Journal) as bench:
         bench.start("planned")
         cut_at(bench, "check_restored: committed")
-        cut_at(bench, "_claim: committed")
+        cut_at(bench, "_claim_as: committed")
         assert bench.to_the_end() == [] and not bench.alarms
 
 
