@@ -19,17 +19,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from digest import brake, compose, rates, refusals, tokens
 from digest.compose import Edition, Envelope
 from digest.compose import Reader as Slots
+from digest.halt import Halt
 from digest.issue import Ready
 from digest.model import DeliveryState as S
 from digest.model import Selection
-from digest.pace import FAILURES, Breaker, retry_delay_s
+from digest.pace import FAILURES, Breaker, Gate, retry_delay_s
 from digest.providers import Cancelling, Handover, Parcel, Provider, Receipt
 from digest.store import ledger, now, outcomes, people
 from digest.store.ledger import Claim, Claimed, Settled
@@ -60,31 +61,6 @@ class Drained(NamedTuple):
     waits: str
 
 
-class Gate(Protocol):
-    """The breaker as a lane sees it: `pace.Breaker`, or what stands for one that several processes share."""
-
-    @property
-    def given_up(self) -> bool:
-        """Whether the run should end."""
-        ...
-
-    def wait_s(self) -> float:
-        """0: go ahead. Else how long to wait before asking again."""
-        ...
-
-    def unused(self) -> None:
-        """Nothing was handed over after all."""
-        ...
-
-    def succeeded(self) -> None:
-        """The provider answered as it should."""
-        ...
-
-    def failed(self, said: str = "") -> None:
-        """It did not."""
-        ...
-
-
 class Ties(NamedTuple):
     """What binds a run to others at work on the same issue: the breaker, who keeps the mark, and who is told why it ends."""
 
@@ -99,7 +75,10 @@ def owner_of(pid: int) -> str:
 
 
 class Run:
-    """Hands over until nothing can be claimed, or something says to stop. ``lanes``: so many instead of all the provider's."""
+    """Hands over until nothing can be claimed, or something says to stop: itself, or ``halt`` from outside.
+
+    ``lanes``: so many instead of all the provider's.
+    """
 
     def __init__(
         self,
@@ -111,6 +90,7 @@ class Run:
         *,
         lanes: int | None = None,
         ties: Ties | None = None,
+        halt: threading.Event | None = None,
     ) -> None:
         self.workspace, self.provider, self.ready, self.progress = workspace, provider, ready, progress
         self.owner = owner_of(os.getpid())
@@ -119,7 +99,7 @@ class Run:
         self._editions: dict[int, Edition] = {}
         self._throttle, self._domains = rates.limits(workspace, clock, shared=ties is not None)
         self._random = random.Random()
-        self._halt = threading.Event()
+        self._halt = Halt(halt)
         self._lock = threading.Lock()
         self._stop, self._waits = "", ""
         self.accepted, self._done = 0, 0

@@ -142,6 +142,9 @@ def status(report: StatusReport) -> None:
     out.print(table)
     for reason, count in report.reasons.items():
         out.print(f"  {count} {escape(reason)}")
+    for lease in report.leases:
+        until = f"[red]stalled since {lease.lease_until:%H:%M} UTC[/red]" if lease.stalled else f"until {lease.lease_until:%H:%M} UTC"
+        out.print(f"  {escape(lease.owner)} has {_plural(lease.deliveries, 'delivery', 'deliveries')} in hand, {until}")
     if report.rate_per_minute and report.ready:
         left = f", about {_plural(report.minutes_left, 'minute')} left" if report.minutes_left else ""
         out.print(f"{report.rate_per_minute} in the last minute{left}")
@@ -291,6 +294,9 @@ def overview(report: Overview) -> None:
     out.print(f"\n{_plural(report.summaries, 'summary', 'summaries')}; subscribers: {people}")
     for warning in report.warnings:
         out.print(f"[yellow]{escape(warning)}[/yellow]")
+    for worker in report.workers:
+        doing = f"at work on {escape(worker.doing)}" if worker.doing else "waiting for work"
+        out.print(f"worker {escape(worker.name)}: " + (doing if worker.alive else f"[red]silent since {worker.beat_at:%H:%M} UTC[/red]"))
     if report.issues:
         out.print()
         lines = _table("issue", "state", "planned", "accepted", "due (UTC)", numbers=("planned", "accepted"))
