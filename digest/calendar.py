@@ -127,7 +127,7 @@ def latest_slot(name: str, cadence: Cadence, zone: str, on: date) -> Slot:
 def slots_due(name: str, cadence: Cadence, zone: str, after: datetime, up_to: datetime) -> list[Slot]:
     """The issues that fall due in (``after``, ``up_to``], in order."""
     first = after.astimezone(ZoneInfo(zone)).date() - timedelta(days=2)  # a date may fall due up to a day beside itself
-    found = []
+    found: list[Slot] = []
     for on in dates_on(cadence, first):
         at = due(cadence, zone, on)
         if at > up_to and on > up_to.astimezone(ZoneInfo(zone)).date() + timedelta(days=1):

@@ -24,7 +24,12 @@ from digest.recurrence import ANCHOR
 from digest.recurrence import check as check_rrule
 
 
-def _zone(name: str) -> str:
+def time_zone(name: str) -> str:
+    """The name, if it is one of a time zone.
+
+    Raises:
+        ValueError: it is none; the text names the nearest.
+    """
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -79,7 +84,7 @@ def _written(value: object) -> object:
 
 
 WrittenDate = Annotated[str, BeforeValidator(_written)]
-Zone = Annotated[str, AfterValidator(_zone)]
+Zone = Annotated[str, AfterValidator(time_zone)]
 HttpsUrl = Annotated[str, AfterValidator(_https)]
 WebUrl = Annotated[str, AfterValidator(_web)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]

@@ -117,6 +117,8 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
         row = issue.find(tx, name)
     if row.state is IssueState.CANCELLED:
         _settle_cancelled(workspace, row)
+    if row.state is IssueState.EXPIRED:
+        raise IssueWaits(f"{name} was not sent in time and has expired; what it held goes to the next {row.cadence} issue")
     if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
         return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name) or _show_again(workspace, row))
     _refuse_paused(row)
@@ -148,8 +150,8 @@ def _waits(stands: StatusReport) -> str:
         return ""
     if stands.paused:
         return f"paused ({stands.paused}); {stands.ready} are still to come"
-    when = f" after {stands.next_try_at:%H:%M} UTC" if stands.next_try_at else ""
-    return f"{stands.ready} were put off by the provider; run `digest send {stands.issue}` again{when}"
+    when = f" after {stands.next_try_at:%Y-%m-%d %H:%M} UTC" if stands.next_try_at else ""
+    return f"{stands.ready} wait for their hour or were put off by the provider; run `digest send {stands.issue}` again{when}"
 
 
 def _place(workspace: Workspace, name: str) -> str:
@@ -246,7 +248,8 @@ def _close(workspace: Workspace, row: IssueRow) -> None:
         counts = outcomes.counts(tx, row.id)
         open_now = counts[S.PLANNED] + counts[S.READY] + counts[S.INFLIGHT] + counts[S.UNCERTAIN]
         if not open_now and issue.find(tx, row.name).state is IssueState.SENDING:
-            issues.move_issue(tx, row.id, IssueState.FINISHED, finished_at=now(tx))
+            held = f"with {counts[S.HELD]} held" if counts[S.HELD] else ""
+            issues.move_issue(tx, row.id, IssueState.FINISHED, who=workspace.who, detail=held, finished_at=now(tx))
 
 
 def check_restored(store: Store) -> None:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from digest import select
+from digest import between, hours, select
+from digest.carry import LATER
 from digest.compose import CompiledIssue, make_edition
 from digest.errors import DigestError
 from digest.issue import Material, Ready, require
@@ -42,8 +43,9 @@ class Composed(NamedTuple):
 class Planner:
     """Chooses for readers, working out each distinct selection and edition once."""
 
-    def __init__(self, ready: Ready) -> None:
-        self._ready = ready
+    def __init__(self, workspace: Workspace, ready: Ready) -> None:
+        self._workspace, self._ready = workspace, ready
+        self._carried: dict[int, frozenset[int]] | None = None  # by reader's row; not looked at yet
         self._costs = costs_of(ready.compiled)
         self._known = {interest.id for interest in ready.material.interests.all}
         self._outcomes: dict[Follower, tuple[Selection, Composed | None]] = {}
@@ -56,16 +58,34 @@ class Planner:
         if not readers:
             return []
         first, end = readers[0].row, readers[-1].row
-        seen = plans.seen(tx, self._ready.row.id, first, end, [stored.row for stored in material.members])
+        seen = plans.seen(tx, self._ready.row.id, first, end, [stored.row for stored in (*material.members, *material.carried)])
         owed = plans.owed_notices(tx, slot.due_at, first, end)
+        self._look_between(tx)
         return [(reader, self._follower(reader, seen, owed)) for reader in readers]
+
+    def _look_between(self, tx: Connection) -> None:
+        """Once: which readers get what the issue carries. Who joined the cadence since the draft may be owed more than it has."""
+        if self._carried is None:
+            ready = self._ready
+            found = between.load(tx, self._workspace, ready.row.slot)
+            own = frozenset(stored.row for stored in ready.material.members)
+            self._carried = {one.row: between.carried_for(found, ready.row.slot, own, one) for one in found.readers}
+
+    def _withheld(self, reader: int) -> frozenset[str]:
+        """What the issue carries, but not for this reader."""
+        theirs = (self._carried or {}).get(reader, frozenset())
+        return frozenset(stored.summary.id for stored in self._ready.material.carried if stored.row not in theirs)
+
+    def _later(self, reader: int) -> bool:
+        theirs = (self._carried or {}).get(reader, frozenset())
+        return not theirs <= {stored.row for stored in self._ready.material.carried}
 
     def _follower(self, reader: people.Reader, seen: Mapping[int, frozenset[int]], owed: Mapping[int, list[tuple[int, str]]]) -> Follower:
         ids = self._ready.material.ids
         follower = Follower(
             interests=reader.interests,
             audience=tuple(Audience(word) for word in reader.audience),
-            seen=frozenset(ids[row] for row in seen.get(reader.row, frozenset())),
+            seen=frozenset(ids[row] for row in seen.get(reader.row, frozenset())) | self._withheld(reader.row),
             # A notice that came after the draft was frozen waits for the next issue.
             owed=tuple(ids[row] for row, _ in owed.get(reader.row, []) if row in ids),
         )
@@ -98,6 +118,8 @@ class Planner:
 
     def _plan(self, tx: Connection, reader: people.Reader, selection: Selection, edition: Composed | None) -> Plan:
         material = self._ready.material
+        if self._later(reader.row):
+            return Plan(reader.row, reader.interests, None, DeliveryState.SKIPPED, LATER, (), ())
         if edition is None:
             reason = "nothing new" if set(reader.interests) & self._known else "no interests"
             return Plan(reader.row, reader.interests, None, DeliveryState.SKIPPED, reason, (), ())
@@ -128,7 +150,7 @@ def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = l
     """
     if ready.row.state is not IssueState.PLANNING:
         return ready.row.planned or 0
-    planner = Planner(ready)
+    planner = Planner(workspace, ready)
     done = 0
     with workspace.store.read() as tx:
         last = plans.planned_up_to(tx, ready.row.id)
@@ -147,4 +169,5 @@ def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = l
         progress(done)
     with workspace.store.write() as tx:
         require(tx, ready.row.name, IssueState.PLANNING)
-        return plans.open_for_dispatch(tx, ready.row.id, doubtful=ready.row.name in doubtful_issues(tx))
+        hours.set_own_hours(tx, workspace, ready.row)
+        return plans.open_for_dispatch(tx, ready.row.id, doubtful=ready.row.name in doubtful_issues(tx), who=workspace.who)

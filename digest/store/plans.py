@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Table, and_, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.model import NOT_GIVEN, IssueState
@@ -109,8 +109,9 @@ def _owed(due_at: datetime, *columns: Any) -> Select[Any]:
         .join(t.summary, t.summary.c.id == t.delivery_item.c.summary_id)
         .join(t.delivery, t.delivery.c.id == t.delivery_item.c.delivery_id)
         .join(sent_issue, sent_issue.c.id == t.delivery.c.issue_id)
-        .join(t.member, and_(t.member.c.issue_id == sent_issue.c.id, t.member.c.summary_id == t.summary.c.id))
-        .join(sent_revision, sent_revision.c.seq == t.member.c.seq)
+        .outerjoin(t.member, and_(t.member.c.issue_id == sent_issue.c.id, t.member.c.summary_id == t.summary.c.id))
+        .outerjoin(t.carried, and_(t.carried.c.issue_id == sent_issue.c.id, t.carried.c.summary_id == t.summary.c.id))
+        .join(sent_revision, sent_revision.c.seq == func.coalesce(t.member.c.seq, t.carried.c.seq))
         .where(t.summary.c.notice_at <= due_at, t.delivery.c.state == S.ACCEPTED.value, sent_without_it, ~told)
     )
 
@@ -158,7 +159,17 @@ def _give(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     tx.execute(statement.on_conflict_do_update(index_elements=keys, set_={"delivery_id": statement.excluded.delivery_id}), rows)
 
 
-def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False) -> int:
+def put_off(tx: Connection, issue: int, hours: Mapping[str, datetime], *, otherwise: datetime) -> None:
+    """Planned deliveries are not handed over before the instant of their reader's zone; ``otherwise`` is for who names none."""
+    own: Any = literal(otherwise, t.delivery.c.next_at.type)
+    if hours:
+        values = [(t.subscriber.c.zone == zone, literal(at, t.delivery.c.next_at.type)) for zone, at in sorted(hours.items())]
+        own = select(case(*values, else_=own)).where(t.subscriber.c.id == t.delivery.c.subscriber_id).scalar_subquery()
+    planned = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.PLANNED.value)
+    tx.execute(update(t.delivery).where(planned).values(next_at=own))
+
+
+def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False, who: str = issues.PROGRAM) -> int:
     """Planning is complete: count it, and let its deliveries be claimed. Returns the number planned.
 
     ``doubtful``: the issue was handed over from in a later copy of this database; then nothing is claimed, all is held.
@@ -172,5 +183,5 @@ def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False) -> 
         .where(t.delivery.c.issue_id == issue, t.delivery.c.state == S.PLANNED.value)
         .values(state=S.READY.value, state_at=at)
     )
-    issues.move_issue(tx, issue, IssueState.SENDING, planned=count, planned_at=at)
+    issues.move_issue(tx, issue, IssueState.SENDING, who=who, detail=f"{count} planned", planned=count, planned_at=at)
     return count

@@ -66,7 +66,11 @@ delivery:
         ('at: "09:00"', 'at: "25:00"', 'config.yaml:10: cadences.monthly.at: "25:00" is not a time of day; write it as "09:00", in quotes'),
         ("day: 1,", "day: 32,", None),
         ("{day: 1,", "{", "config.yaml:10: cadences.monthly: a cadence needs one of day (1 to 31, last, first monday), weekday or rrule"),
-        ("{day: 1,", "{rrule: FREQ=HOURLY,", "config.yaml:10: cadences.monthly: FREQ=HOURLY is more often than once a day; an issue has a date of its own"),
+        (
+            "{day: 1,",
+            "{rrule: FREQ=HOURLY,",
+            "config.yaml:10: cadences.monthly: FREQ=HOURLY is more often than once a day; an issue has a date of its own",
+        ),
         ("{day: 1,", '{day: "fifth monday",', None),
         ("{day: 1,", "{day: first monday, months: [1], every: 2,", None),
         (
