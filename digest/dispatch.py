@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -103,10 +104,12 @@ def status(workspace: Workspace, name: str) -> StatusReport:
     return report
 
 
-def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] = lambda _: None) -> SendReport:
+def send(
+    workspace: Workspace, name: str, progress: Callable[[Progress], None] = lambda _: None, halt: threading.Event | None = None
+) -> SendReport:
     """Plan the issue if that is still to be done, and hand over whatever is ready. Safe to repeat after any crash.
 
-    The caller holds the workspace (``Store.alone``).
+    The caller holds the workspace (``Store.alone``). ``halt``, once set, ends it after what is in hand; the rest stays ready.
 
     Raises:
         IssueError: not due, not approved, paused, or no such issue.
@@ -127,7 +130,7 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
         ready = issue.make_ready(workspace, name)
         plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
         resolved = recover(workspace, provider, ready.row)
-        drained = handover.Run(workspace, provider, ready, progress).drain()
+        drained = handover.Run(workspace, provider, ready, progress, halt=halt).drain()
         settle_uncertain(workspace, provider, ready.row)
         _close(workspace, ready.row)
         place = None if drained.stop else provider.finish(name, f"{workspace.config.newsletter.name}, {ready.row.local_date.isoformat()}")

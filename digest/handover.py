@@ -65,6 +65,7 @@ class Run:
         ready: Ready,
         progress: Callable[[Progress], None],
         clock: Callable[[], float] = time.monotonic,
+        halt: threading.Event | None = None,
     ) -> None:
         self.workspace, self.provider, self.ready, self.progress = workspace, provider, ready, progress
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
@@ -76,6 +77,7 @@ class Run:
         self._random = random.Random()
         self._breaker = Breaker(clock, self._random)
         self._halt = threading.Event()
+        self._asked = halt or threading.Event()  # to stop, from outside; other runs share it
         self._lock = threading.Lock()
         self._stop, self._waits = "", ""
         self._accepted, self._done = 0, 0
@@ -96,7 +98,7 @@ class Run:
 
     def _lane(self) -> None:
         try:
-            while not self._halt.is_set():
+            while not (self._halt.is_set() or self._asked.is_set()):
                 if wait := self._breaker.wait_s():
                     self._halt.wait(wait)
                     continue

@@ -224,6 +224,21 @@ def _write_draft(
         carried.arrived(tx, material.slot.cadence)
 
 
+def put_missed(tx: Connection, workspace: Workspace, slot: Slot) -> None:
+    """Note an issue that nobody was there to draft: it has expired, and the sources that took part keep what they brought."""
+    if issues.named(tx, slot.name) is not None:
+        return
+    frozen = {"interests": [], "selection": workspace.config.selection.model_dump(mode="json"), "notices": []}
+    row = issues.put_issue(
+        tx, slot, known_seq=0, content_hash="", frozen=frozen, uncertain=workspace.config.delivery.uncertain, who=workspace.who
+    )
+    names = set(catalogue.sources(tx)) | {source.name for source in workspace.config.sources}
+    issues.put_members(tx, row, slot.cadence, (), sorted(names))
+    missed = issues.named(tx, slot.name)
+    assert missed is not None
+    life.release(tx, missed, workspace.who, "missed: no scheduler ran when it was due")
+
+
 # --- what an issue is made of, now and as it was frozen ------------------------------------------------------------------
 
 

@@ -19,12 +19,13 @@ from digest.errors import DigestError
 # isort: off
 from digest.cli import steps
 from digest.cli import questions
+from digest.cli import timing
 from digest.cli import operating
 from digest.cli import people
 from digest.cli import feedback
 # isort: on
 
-__all__ = ["app", "feedback", "main", "operating", "people", "questions", "steps"]
+__all__ = ["app", "feedback", "main", "operating", "people", "questions", "steps", "timing"]
 
 
 def main() -> None:

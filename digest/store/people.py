@@ -150,6 +150,11 @@ def _open(tx: Connection, vault: Vault, row: Row[Any]) -> Subscriber:
     )
 
 
+def count_readers(tx: Connection, cadence: str) -> int:
+    """How many readers of a cadence may be written to."""
+    return tx.execute(select(func.count()).select_from(t.subscriber).where(t.subscriber.c.cadence == cadence, writable())).scalar_one()
+
+
 def zones(tx: Connection, cadence: str) -> list[str]:
     """The zones that readers of a cadence name."""
     query = select(t.subscriber.c.zone).where(t.subscriber.c.cadence == cadence, t.subscriber.c.zone.is_not(None)).distinct()

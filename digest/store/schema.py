@@ -229,11 +229,13 @@ editor_notice = Table(
     Column("id", Integer, primary_key=True),
     Column("subject", String, nullable=False),  # an issue's name, or what else it is about
     Column("kind", String, nullable=False),
+    Column("editor", String, nullable=False),  # a keyed hash
+    Column("body", Text, nullable=False),
     Column("told_at", Instant),
     Column("tries", Integer, nullable=False, default=0),
     Column("next_at", Instant),
     Column("error", Text, nullable=False, default=""),
-    UniqueConstraint("subject", "kind"),
+    UniqueConstraint("subject", "kind", "editor"),
 )
 
 content = Table(

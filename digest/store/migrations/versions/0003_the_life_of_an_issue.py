@@ -32,12 +32,14 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("editor", sa.String(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
         sa.Column("told_at", Instant(), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("next_at", Instant(), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_editor_notice")),
-        sa.UniqueConstraint("subject", "kind", name=op.f("uq_editor_notice_subject_kind")),
+        sa.UniqueConstraint("subject", "kind", "editor", name=op.f("uq_editor_notice_subject_kind_editor")),
     )
     op.create_table(
         "carried",
