@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from digest import carry, select
-from digest.carry import Given, Ledger, Piece
+from digest.carry import Candidate, Given, Ledger, Piece
 from digest.model import Slot
 from digest.store import carried, catalogue, issues
-from digest.store.carried import Candidate
 from digest.store.catalogue import Stored
 from digest.workspace import Workspace
 
@@ -43,4 +42,4 @@ def load(tx: Connection, workspace: Workspace, slot: Slot, among: Collection[int
 
 def carried_for(found: Between, slot: Slot, own: frozenset[int], reader: Candidate) -> frozenset[int]:
     """The rows that the issue offers this reader besides its members."""
-    return carry.carried(slot, own, found.pieces, found.ledger, found.given[reader.row], reader.since)
+    return carry.carried(slot, own, found.pieces, found.ledger, found.given[reader.row], reader)

@@ -42,6 +42,16 @@ class Given(NamedTuple):
     missed: bool
 
 
+class Candidate(NamedTuple):
+    """A reader for whom an issue may have to carry something. ``since`` is when the present status began: what fell due before
+    was not meant for them. ``changed_at`` is when they last chose another cadence.
+    """
+
+    row: int
+    since: datetime
+    changed_at: datetime | None = None
+
+
 class Ledger(NamedTuple):
     """What is decided from: all issues by row, and for each cadence the instant up to which what a source published is archive."""
 
@@ -50,12 +60,11 @@ class Ledger(NamedTuple):
 
 
 def carried(
-    slot: Slot, own: frozenset[int], pieces: Sequence[Piece], ledger: Ledger, given: Sequence[Given], since: datetime
+    slot: Slot, own: frozenset[int], pieces: Sequence[Piece], ledger: Ledger, given: Sequence[Given], reader: Candidate
 ) -> frozenset[int]:
     """The rows that the issue of ``slot`` offers this reader besides its ``own`` members; empty for nearly everybody.
 
-    ``pieces`` are the summaries that may be sent; ``since`` is when the reader's present status began: what fell due before
-    was not meant for them.
+    ``pieces`` are the summaries that may be sent.
     """
     past = sorted((one for one in given if one.issue in ledger.issues), key=lambda one: ledger.issues[one.issue].due_at)
     last = next((ledger.issues[one.issue] for one in reversed(past) if not one.missed), None)
@@ -64,16 +73,20 @@ def carried(
         issue = ledger.issues[one.issue]
         if one.missed and issue.cadence == slot.cadence and (last is None or issue.due_at > last.due_at):
             offered |= issue.members
-    if last is not None and last.cadence != slot.cadence:
+    # Also who left this cadence and came back: an issue of it may have gone out between.
+    changed = reader.changed_at is not None and last is not None and reader.changed_at > last.due_at
+    if last is not None and (changed or last.cadence != slot.cadence):
         had = frozenset[int]().union(*(i.members for i in ledger.issues.values() if i.cadence == last.cadence and i.due_at <= last.due_at))
-        fresh = frozenset[int]().union(*(i.members for i in ledger.issues.values() if i.cadence == slot.cadence and i.due_at > since))
+        fresh = frozenset[int]().union(
+            *(i.members for i in ledger.issues.values() if i.cadence == slot.cadence and i.due_at > reader.since)
+        )
         ends = ledger.archive_ends.get(last.cadence, {})
         offered |= {
             piece.row
             for piece in pieces
             if piece.row not in had
             and piece.published_at > ends.get(piece.source, last.due_at)
-            and (piece.published_at > since or piece.row in fresh)
+            and (piece.published_at > reader.since or piece.row in fresh)
         }
     may = {piece.row for piece in pieces if piece.published_at <= slot.due_at}
     return frozenset(offered & may - own)

@@ -17,12 +17,14 @@ COUNT = 12
 class Upcoming(Frozen):
     """An issue to come, with its deadlines. ``summaries`` and ``readers`` are what it would have if nothing changed from today.
 
+    ``at`` is the cadence's hour: the newsletter's, or each reader's own where ``last_due_at`` is later than ``due_at``.
     ``approve_by`` is None where it leaves without approval; after ``given_up_at`` the scheduler no longer sends it.
     """
 
     cadence: str
     local_date: date
     issue: str
+    at: str
     opens_after: datetime
     due_at: datetime
     last_due_at: datetime
@@ -77,6 +79,7 @@ def _line(workspace: Workspace, rule: Cadence, slot: Slot, state: str, summaries
         cadence=slot.cadence,
         local_date=slot.local_date,
         issue=slot.name,
+        at=rule.at,
         opens_after=slot.opens_after,
         due_at=slot.due_at,
         last_due_at=last,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
@@ -24,7 +23,7 @@ def upcoming(rows: Sequence[Upcoming], zone: str) -> None:
             out.print()
         readers = f"{lines[0].readers} reader{'' if lines[0].readers == 1 else 's'} today"
         rule = "an editor approves" if lines[0].approve_by else "leaves by itself"
-        own = ", each at the reader's own hour" if lines[0].last_due_at > lines[0].due_at else ""
+        own = " at each reader's own hour" if lines[0].last_due_at > lines[0].due_at else ""
         out.print(f"[bold]{escape(cadence)}[/bold]: {readers}, {rule}{own}; times in {zone}")
         out.print(f"[dim]{'due':<21} {'UTC':>11}  {'draft':<10}  {'approve by':<10}  {'summaries after':<15} has[/dim]")
         for row in lines:
@@ -33,19 +32,15 @@ def upcoming(rows: Sequence[Upcoming], zone: str) -> None:
 
 def _line(row: Upcoming, zone: ZoneInfo) -> str:
     due = row.due_at.astimezone(zone)
+    hour = row.at if row.last_due_at > row.due_at else f"{due:%H:%M}"
     approve = f"{row.approve_by.astimezone(zone):%d %b %H:%M}" if row.approve_by else "-"
     window = f"{row.opens_after.astimezone(zone):%d %b %H:%M}"
     state = f" {row.state.replace('_', ' ')}" if row.state else ""
     # The day of the week tells whether a rule means what its writer meant.
     return (
-        f"{due:%a} {row.local_date} {due:%H:%M}{_shift(row, due):<1} {row.due_at:%d %b %H:%M}"
+        f"{row.local_date:%a} {row.local_date} {hour}  {row.due_at:%d %b %H:%M}"
         f" {row.draft_at.astimezone(zone):%d %b %H:%M}  {approve:<12} {window:<14} {row.summaries:>4}{state}"
     )
-
-
-def _shift(row: Upcoming, due: datetime) -> str:
-    """A mark where the hour falls on another date than the issue's."""
-    return "" if due.date() == row.local_date else "*"
 
 
 def history(name: str, moves: Sequence[Moved], zone: str) -> None:

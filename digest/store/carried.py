@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
-from digest.carry import LATER, Given, Past
+from digest.carry import LATER, Candidate, Given, Past
 from digest.model import DeliveryState as S
 from digest.model import IssueState, Slot
 from digest.store import schema as t
 from digest.store.people import writable
-
-
-class Candidate(NamedTuple):
-    """A reader for whom an issue may have to carry something. ``since`` is when the present status began."""
-
-    row: int
-    since: datetime
 
 
 def candidates(tx: Connection, cadence: str) -> list[Candidate]:
@@ -29,7 +20,7 @@ def candidates(tx: Connection, cadence: str) -> list[Candidate]:
         .join(t.issue, t.issue.c.id == t.delivery.c.issue_id)
         .where(t.issue.c.cadence == cadence, t.delivery.c.state.in_([S.EXPIRED.value, S.SKIPPED.value]), _missed())
     )
-    query = select(t.subscriber.c.id, t.subscriber.c.status_at).where(
+    query = select(t.subscriber.c.id, t.subscriber.c.status_at, t.subscriber.c.cadence_at).where(
         t.subscriber.c.cadence == cadence,
         or_(t.subscriber.c.cadence_at.is_not(None), t.subscriber.c.id.in_(missed)),
         writable(),
