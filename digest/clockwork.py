@@ -33,6 +33,7 @@ class Clockwork:
         self._path = path
         self._halt = threading.Event()
         self._busy_since: datetime | None = None
+        self._put_off: dict[str, datetime] = {}
         self._said: dict[tuple[str, str], str] = {}
 
     def tick(self) -> None:
@@ -42,7 +43,7 @@ class Clockwork:
         self._busy_since = datetime.now(UTC)
         try:
             with open_workspace(self._path, acting=WHO) as workspace:
-                for done in schedule.tick(workspace, self._halt):
+                for done in schedule.tick(workspace, self._halt, self._put_off):
                     self._say(done.subject, done.act, done.words)
         except Exception as error:  # the clock must outlive whatever happens in one tick
             self._say("scheduler", "tick", f"failed: {error if isinstance(error, DigestError) else type(error).__name__}")

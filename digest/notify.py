@@ -106,9 +106,12 @@ def stuck(workspace: Workspace, slot: Slot) -> Letter:
     )
 
 
-def failed(workspace: Workspace, slot: Slot, why: str) -> Letter:
-    """Something is wrong that time does not mend."""
-    return Letter(subject=f"{slot.name} cannot go on", paragraphs=(f"{slot.name}: {why}", "It is tried again until it is too late."))
+def failed(slot: Slot, why: str, *, waits: bool) -> Letter:
+    """An issue waits for something, or something is wrong."""
+    return Letter(
+        subject=f"{slot.name} {'waits' if waits else 'cannot go on'}",
+        paragraphs=(f"{why[:1].upper()}{why[1:]}.", "It is tried again until it is too late; then its summaries go to the next issue."),
+    )
 
 
 def _rule_says(workspace: Workspace, slot: Slot) -> bool:

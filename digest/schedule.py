@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from digest import calendar, dispatch, feedback, gather, issue, life, notify
 from digest.config import Cadence, Schedule
-from digest.errors import BusyError, DigestError, IssueWaits, ProviderUnusable
+from digest.errors import BusyError, DigestError, IssueWaits
 from digest.model import UNPLANNED, IssueState, Slot
 from digest.store import beat, issues, ledger
 from digest.store.issues import IssueRow
@@ -21,6 +21,7 @@ from digest.store.mark import doubtful_issues
 from digest.workspace import Workspace
 
 WHO = "scheduler"
+_AGAIN, _TROUBLE = timedelta(minutes=1), timedelta(minutes=5)  # until what waits, or fails, is tried again
 _LOOK_BACK = timedelta(days=400)  # how far back a slot that nobody served is still noted
 
 Act = Literal["draft", "ask", "remind", "send", "resume", "expire", "missed", "stuck"]
@@ -82,12 +83,15 @@ def decide(name: str, rule: Cadence, zone: str, settings: Schedule, at: datetime
             if slot.due_at > newest:
                 todo.append(Todo("missed", slot))
         elif here is None:
-            todo += [Todo("draft", slot), *([Todo("send", slot)] if slot.due_at <= at else [])]
-            todo += [Todo("ask", slot)] if rule.approval == "required" and slot.due_at > at else []
+            todo.append(Todo("draft", slot))
+            if rule.approval == "required":
+                todo.append(Todo("ask", slot))
+            elif slot.due_at <= at:
+                todo.append(Todo("send", slot))
         elif here.state in UNPLANNED and not overdue:
             if rule.approval == "required" and here.state is not IssueState.APPROVED:
                 todo.append(Todo("remind" if slot.due_at <= at else "ask", slot))
-            if slot.due_at <= at:
+            elif slot.due_at <= at:
                 todo.append(Todo("send", slot))
     return todo
 
@@ -107,10 +111,11 @@ class Done(NamedTuple):
     words: str
 
 
-def tick(workspace: Workspace, halt: threading.Event | None = None) -> tuple[Done, ...]:
+def tick(workspace: Workspace, halt: threading.Event | None = None, put_off: dict[str, datetime] | None = None) -> tuple[Done, ...]:
     """Do whatever is due at ``workspace.at``. Safe to repeat, to interrupt anywhere, and to run in several processes.
 
-    Nothing is done where another run holds the workspace.
+    Nothing is done where another run holds the workspace. ``put_off`` remembers from tick to tick which issues a failing
+    provider, or a fault, puts off until when.
 
     Raises:
         StoreError: the database cannot be reached.
@@ -118,12 +123,12 @@ def tick(workspace: Workspace, halt: threading.Event | None = None) -> tuple[Don
     halt = halt or threading.Event()
     try:
         with workspace.store.alone():
-            return tuple(_work(workspace, halt))
+            return tuple(_work(workspace, halt, {} if put_off is None else put_off))
     except BusyError:
         return ()
 
 
-def _work(workspace: Workspace, halt: threading.Event) -> Iterator[Done]:
+def _work(workspace: Workspace, halt: threading.Event, put_off: dict[str, datetime]) -> Iterator[Done]:
     dispatch.check_restored(workspace.store)
     feedback.apply(workspace)
     with workspace.store.write() as tx:
@@ -134,13 +139,15 @@ def _work(workspace: Workspace, halt: threading.Event) -> Iterator[Done]:
         for todo in decide(name, rule, workspace.zone, workspace.config.schedule, workspace.at, begun_at, known(workspace, name)):
             if halt.is_set():
                 return
+            if put_off.get(todo.slot.name, workspace.at) > workspace.at:
+                continue
             try:
                 words = _act(workspace, todo, halt)
-            except (IssueWaits, ProviderUnusable) as error:
-                words = str(error)
-            except DigestError as error:  # one cadence's trouble is not the others'
-                words = f"failed: {error}"
-                notify.tell(workspace, todo.slot.name, "failed", notify.failed(workspace, todo.slot, str(error)))
+            except DigestError as error:  # one issue's trouble is not the others'
+                waits = isinstance(error, IssueWaits)
+                words = str(error) if waits else f"failed: {error}"
+                put_off[todo.slot.name] = workspace.at + (_AGAIN if waits else _TROUBLE)
+                notify.tell(workspace, todo.slot.name, "waits" if waits else "failed", notify.failed(todo.slot, str(error), waits=waits))
             if words:
                 yield Done(todo.slot.name, todo.act, words)
     _tell_of_finished(workspace, begun_at)

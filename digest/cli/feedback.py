@@ -101,6 +101,7 @@ def serve(
     """Serve the web pages and webhooks, and do by itself what the calendar says, until it is stopped."""
     import contextlib
     import logging
+    import signal
 
     import uvicorn
 
@@ -112,6 +113,8 @@ def serve(
         webhooks.load_keys(opened.config.delivery.sendgrid.webhook_keys)
     typer.echo(f"Serving http://{host}:{port}; Ctrl-C ends it.", err=True)
     # No access log: an address line may hold what a person typed.
+    # The web server hands the signal on when it has ended: the scheduler, too, is to finish what it has in hand.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("digest").setLevel(logging.INFO)
     with clockwork.running(workspace) if scheduler else contextlib.nullcontext():
