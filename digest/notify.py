@@ -6,6 +6,7 @@ more seldom. After a crash in the very moment of sending it may come twice.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
@@ -67,7 +68,7 @@ def reminder(workspace: Workspace, slot: Slot) -> Letter:
 
 def done(workspace: Workspace, status: StatusReport) -> Letter:
     """An issue is finished."""
-    counts = [("accepted by the provider", status.accepted), ("no news for these readers, or they left meanwhile", status.skipped)]
+    counts = [("accepted by the provider", status.accepted), ("nothing new, or left meanwhile", status.skipped)]
     counts += [("failed", status.failed), ("too late", status.expired), ("set aside with a fault", status.quarantined)]
     counts += [("held: what became of them is not known", status.held)]
     lines = [f"{count:>9,}  {words}" for words, count in counts if count]
@@ -89,7 +90,7 @@ def expired(workspace: Workspace, slot: Slot, count: int) -> Letter:
         paragraphs=(
             f"{slot.name} fell due on {_when(workspace, slot.due_at)} and was not sent in time, so it has been given up.",
             f"{held if count else 'What it would have had goes'} to the next {slot.cadence} issue. Nothing is lost, nothing comes twice.",
-            f"How it came about:\n  digest status {slot.name}",
+            f"How it came about:\n  digest history {slot.name}",
         ),
     )
 
@@ -228,5 +229,6 @@ def _paragraph(text: str) -> str:
             out.append('<pre style="font-size:17px;white-space:pre-wrap;margin:0 0 0 1em">' + "\n".join(block) + "</pre>")
             block = []
         if line:
-            out.append(f'<p style="margin:1em 0 0.5em">{escape(line)}</p>')
+            linked = re.sub(r"https://[^\s<>\"]+", r'<a href="\g<0>" style="color:inherit">\g<0></a>', escape(line))
+            out.append(f'<p style="margin:1em 0 0.5em">{linked}</p>')
     return "\n".join(out)
