@@ -40,10 +40,16 @@ WORTH = 500  # deliveries a process; starting one takes as long as handing over 
 _LOOK_S = 0.25
 
 
-def drain(workspace: Workspace, provider: Provider, ready: Ready, progress: Callable[[Progress], None]) -> Drained:
+def drain(
+    workspace: Workspace,
+    provider: Provider,
+    ready: Ready,
+    progress: Callable[[Progress], None],
+    halt: threading.Event | None = None,
+) -> Drained:
     """Hand over whatever is ready, in this process or in as many as `delivery.processes` allows.
 
-    A SIGTERM ends it as Ctrl-C does: what is in hand is settled first.
+    A SIGTERM ends it as Ctrl-C does, ``halt`` without an error: what is in hand is settled first.
 
     Raises:
         DigestError: one of the processes met it.
@@ -51,9 +57,9 @@ def drain(workspace: Workspace, provider: Provider, ready: Ready, progress: Call
     count = size(workspace, provider, ready)
     with _terminable():
         if count == 1:
-            return Run(workspace, provider, ready, progress).drain()
+            return Run(workspace, provider, ready, progress, halt=halt).drain()
         with _hold(workspace) as handle:
-            return _Crew(workspace, provider, ready, progress, count, handle).drain()
+            return _Crew(workspace, provider, ready, progress, count, handle, halt or threading.Event()).drain()
 
 
 def size(workspace: Workspace, provider: Provider, ready: Ready) -> int:
@@ -129,9 +135,17 @@ class _Member:
 
 class _Crew:
     def __init__(
-        self, workspace: Workspace, provider: Provider, ready: Ready, progress: Callable[[Progress], None], count: int, handle: int
+        self,
+        workspace: Workspace,
+        provider: Provider,
+        ready: Ready,
+        progress: Callable[[Progress], None],
+        count: int,
+        handle: int,
+        halt: threading.Event,
     ) -> None:
-        self._workspace, self._ready, self._progress = workspace, ready, progress
+        self._workspace, self._ready, self._progress, self._halt = workspace, ready, progress, halt
+        self._halted = False
         self._breaker = Breaker(time.monotonic, random.Random())
         self._held = False
         self._stop, self._waits = "", ""
@@ -180,10 +194,13 @@ class _Crew:
     def _listen_to_all(self) -> None:
         while not all(member.gone for member in self._members):
             try:
-                member, message = self._said.get(timeout=_LOOK_S if self._held else None)
+                member, message = self._said.get(timeout=_LOOK_S)
             except queue.Empty:
-                self._let_one_probe()
+                self._heed()
+                if self._held:
+                    self._let_one_probe()
                 continue
+            self._heed()
             if message is None:
                 member.gone = True
                 self._breaker.unused(id(member))
@@ -191,6 +208,11 @@ class _Crew:
                 self._hear(member, message)
             if self._held:
                 self._let_one_probe()
+
+    def _heed(self) -> None:
+        if self._halt.is_set() and not self._halted:
+            self._halted = True
+            self._tell_all("halt")
 
     def _hear(self, member: _Member, message: dict[str, Any]) -> None:
         match message:

@@ -111,10 +111,12 @@ def status(workspace: Workspace, name: str) -> StatusReport:
     return report
 
 
-def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] = lambda _: None) -> SendReport:
+def send(
+    workspace: Workspace, name: str, progress: Callable[[Progress], None] = lambda _: None, halt: threading.Event | None = None
+) -> SendReport:
     """Plan the issue if that is still to be done, and hand over whatever is ready. Safe to repeat after any crash.
 
-    The caller holds the workspace (``Store.alone``).
+    The caller holds the workspace (``Store.alone``). ``halt``, once set, ends it after what is in hand; the rest stays ready.
 
     Raises:
         IssueError: not due, not approved, paused, or no such issue.
@@ -125,6 +127,8 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
         row = issue.find(tx, name)
     if row.state is IssueState.CANCELLED:
         _settle_cancelled(workspace, row)
+    if row.state is IssueState.EXPIRED:
+        raise IssueWaits(f"{name} was not sent in time and has expired; what it held goes to the next {row.cadence} issue")
     if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
         _clear(workspace)
         return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name) or _show_again(workspace, row))
@@ -136,7 +140,7 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
         resolved = recover(workspace, provider, ready.row)
         hosting.clear(workspace, provider)
         hosting.begin(workspace, provider, ready)
-        drained = crew.drain(workspace, provider, ready, progress)
+        drained = crew.drain(workspace, provider, ready, progress, halt)
         settle_uncertain(workspace, provider, ready.row)
         _close(workspace, ready.row)
         hosting.clear(workspace, provider)
@@ -231,8 +235,8 @@ def waits(stands: StatusReport) -> str:
         return ""
     if stands.paused:
         return f"paused ({stands.paused}); {stands.ready} are still to come"
-    when = f" after {stands.next_try_at:%H:%M} UTC" if stands.next_try_at else ""
-    return f"{stands.ready} were put off by the provider; run `digest send {stands.issue}` again{when}"
+    when = f" after {stands.next_try_at:%Y-%m-%d %H:%M} UTC" if stands.next_try_at else ""
+    return f"{stands.ready} wait for their hour or were put off by the provider; run `digest send {stands.issue}` again{when}"
 
 
 def _place(workspace: Workspace, name: str) -> str:
@@ -339,7 +343,8 @@ def _close(workspace: Workspace, row: IssueRow) -> None:
         counts = outcomes.counts(tx, row.id)
         open_now = counts[S.PLANNED] + counts[S.READY] + counts[S.INFLIGHT] + counts[S.UNCERTAIN]
         if not open_now and issue.find(tx, row.name).state is IssueState.SENDING:
-            issues.move_issue(tx, row.id, IssueState.FINISHED, finished_at=now(tx))
+            held = f"with {counts[S.HELD]} held" if counts[S.HELD] else ""
+            issues.move_issue(tx, row.id, IssueState.FINISHED, who=workspace.who, detail=held, finished_at=now(tx))
 
 
 def check_restored(store: Store) -> None:

@@ -55,8 +55,9 @@ def coverage(workspace: Workspace, name: str) -> tuple[Covered, ...]:
         for id in selection.teasers:
             readers[id] = readers.get(id, 0) + count
         left_out.update(selection.left_out)
-    members = {stored.row for stored in material.members}
+    members = {stored.row for stored in (*material.members, *material.carried)}
     listed = [(stored.summary, select.Fate.MEMBER) for stored in material.members]
+    listed += [(stored.summary, select.Fate.MEMBER) for stored in material.carried if readers.get(stored.summary.id)]
     waiting = (select.Fate.FUTURE, select.Fate.HELD, select.Fate.RETRACTED)
     listed += [(stored.summary, fate) for stored, fate in fates if fate in waiting and stored.row not in members]
     return tuple(
@@ -79,7 +80,7 @@ def forecast(workspace: Workspace, name: str) -> list[tuple[str, int]]:
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
         material = issue.material_of(tx, workspace, row)
-    planner = plan.Planner(issue.Ready(row, material, material.compile(workspace)))
+    planner = plan.Planner(workspace, issue.Ready(row, material, material.compile(workspace)))
     kinds: dict[plan.Kind, int] = {}
     last = 0
     while True:
@@ -134,14 +135,16 @@ def why(workspace: Workspace, address: str, name: str) -> Why:
             raise IssueError("nobody on the list has that address; `digest subscribers list` shows who has")
         material = issue.material_of(tx, workspace, row)
         delivery = outcomes.delivery_of(tx, row.id, person.row)
-        rows = [stored.row for stored in material.members]
+        rows = [stored.row for stored in (*material.members, *material.carried)]
         seen = plans.seen_before(tx, person.row, rows, row.id)
+        theirs = issue.carried_for(tx, workspace, row, material, person.row)
         fates = issue.fates(tx, workspace, row.slot, row)
     subscriber = person.subscriber
+    withheld = frozenset(stored.summary.id for stored in material.carried if stored.row not in theirs)
     follower = Follower(
         interests=delivery.interests if delivery else subscriber.interests,
         audience=subscriber.audience,
-        seen=frozenset(material.ids[summary] for summary in seen),
+        seen=frozenset(material.ids[summary] for summary in seen) | withheld,
     )
     costs = plan.costs_of(issue.compiled_of(workspace, row, material))
     decisions = select.select(material.catalogue, follower, material.rules, costs).decisions
@@ -151,6 +154,8 @@ def why(workspace: Workspace, address: str, name: str) -> Why:
     verdicts = []
     settled = Selection.model_validate_json(delivery.selection) if delivery and delivery.selection else None
     for id, piece in material.catalogue.summaries.items():
+        if id in withheld and (settled is None or id not in settled.teasers):
+            continue  # carried for other readers
         decision = _as_planned(decisions[id], id, settled)
         shown = decision.reason in (Reason.SHOWN, Reason.HIGHLIGHT)
         verdicts.append(Verdict(id=id, title=piece.title, shown=shown, why=_words(decision, labels, material, id, seen)))

@@ -11,19 +11,19 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from digest import calendar, interests, select
+from digest import between, calendar, interests, life, select
 from digest.compose import CompiledIssue, compile_issue, look_of
 from digest.config import SelectionRules
 from digest.errors import IssueError, IssueWaits
 from digest.interests import Interests
-from digest.model import Frozen, IssueState, Slot
-from digest.store import catalogue, issues, now, people, plans
+from digest.model import UNPLANNED, Frozen, IssueState, Slot
+from digest.store import carried, catalogue, issues, now, people, plans
 from digest.store.catalogue import Stored
 from digest.store.issues import IssueRow
 from digest.workspace import Workspace
@@ -38,16 +38,17 @@ class Material:
     notices: tuple[Stored, ...]
     interests: Interests
     rules: SelectionRules
+    carried: tuple[Stored, ...] = ()
 
     @cached_property
     def catalogue(self) -> select.Catalogue:
-        """The members with the interests that take each."""
-        return select.catalogue((stored.summary for stored in self.members), self.interests)
+        """The members, and what is carried for some readers, with the interests that take each."""
+        return select.catalogue((stored.summary for stored in (*self.members, *self.carried)), self.interests)
 
     @cached_property
     def rows(self) -> dict[str, int]:
         """The catalogue's row of every summary, by id."""
-        return {stored.summary.id: stored.row for stored in (*self.members, *self.notices)}
+        return {stored.summary.id: stored.row for stored in (*self.members, *self.carried, *self.notices)}
 
     @cached_property
     def ids(self) -> dict[int, str]:
@@ -68,13 +69,15 @@ class Material:
         Raises:
             RenderError: a template is wrong.
         """
-        shown = {stored.summary.id: stored.summary for stored in (*self.notices, *self.members)}
+        shown = {stored.summary.id: stored.summary for stored in (*self.notices, *self.carried, *self.members)}
         look = look_of(workspace.config)
         return compile_issue(workspace.path / "templates", look, self.slot, tuple(shown.values()), self.interests.all)
 
     def content_hash(self, compiled: CompiledIssue) -> str:
         """Changes whenever anything changes that a reader could see, or who sees it."""
         basis = {**self.frozen(), "members": [stored.seq for stored in self.members], "compiled": compiled.content_hash}
+        if self.carried:
+            basis["carried"] = [stored.seq for stored in self.carried]
         return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()
 
 
@@ -96,6 +99,8 @@ class DraftReport(Frozen):
     approval: str
     existed: bool = False
     unsent: tuple[str, ...] = ()
+    carried: int = 0
+    expired: tuple[str, ...] = ()
 
 
 def slot_of(workspace: Workspace, cadence: str) -> Slot:
@@ -110,36 +115,37 @@ def slot_of(workspace: Workspace, cadence: str) -> Slot:
     return calendar.latest_slot(cadence, rule, workspace.zone, workspace.on)
 
 
-def draft(workspace: Workspace, cadence: str, *, again: bool = False) -> DraftReport:
-    """Draft the issue due last, or say what has become of it; ``again`` draws a draft anew that nobody has been planned for.
+def draft(workspace: Workspace, cadence: str, *, again: bool = False, slot: Slot | None = None) -> DraftReport:
+    """Draft the issue due last, or that of ``slot``, or say what has become of it; ``again`` draws a draft anew that nobody has
+    been planned for. Earlier issues of the cadence that were never sent and are too late give their summaries to it.
 
     Raises:
         IssueError: no such cadence, or ``again`` for an issue that is going out.
         RenderError: a template is wrong; nothing was drafted.
     """
-    slot = slot_of(workspace, cadence)
+    slot = slot or slot_of(workspace, cadence)
+    expired = life.give_up_before(workspace, slot)
     with workspace.store.read() as tx:
         existing = issues.named(tx, slot.name)
         found = fates(tx, workspace, slot, existing)
         notices = catalogue.load(tx, rows=plans.owed_summaries(tx, slot.due_at))
         known_seq = catalogue.highest_seq(tx)
-    fresh = existing is None or (again and existing.state in (IssueState.DRAFTED, IssueState.APPROVED))
+    fresh = existing is None or (again and existing.state in UNPLANNED)
     if existing is not None and again and not fresh:
         raise IssueError(f"{slot.name} is {existing.state}; what has begun to go out is not drafted again")
     members = tuple(stored for stored, fate in found if fate is select.Fate.MEMBER)
-    material = Material(slot, members, tuple(notices), interests.load(workspace.path), workspace.config.selection)
     if fresh:
+        with workspace.store.read() as tx:
+            extra = _carried(tx, workspace, slot, members)
+        material = Material(slot, members, tuple(notices), interests.load(workspace.path), workspace.config.selection, extra)
         content_hash = material.content_hash(material.compile(workspace))
         _write_draft(workspace, material, known_seq, content_hash, found)
     with workspace.store.read() as tx:
         row = issues.named(tx, slot.name)
         assert row is not None
         count = len(issues.members(tx, row.id))
-        unsent = tuple(
-            other.name
-            for other in issues.every(tx)
-            if other.cadence == cadence and other.due_at < slot.due_at and other.state in (IssueState.DRAFTED, IssueState.APPROVED)
-        )
+        extras = len(carried.carried(tx, row.id))
+        unsent = life.unsent_before(tx, slot)
     tally = [fate for _, fate in found]
     return DraftReport(
         issue=slot.name,
@@ -154,7 +160,24 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False) -> DraftRe
         approval=approval_of(workspace, cadence),
         existed=not fresh,
         unsent=unsent,
+        carried=extras,
+        expired=expired,
     )
+
+
+def _carried(tx: Connection, workspace: Workspace, slot: Slot, members: Sequence[Stored]) -> tuple[Stored, ...]:
+    """What the issue offers besides its members to the few readers who would else miss it."""
+    found = between.load(tx, workspace, slot)
+    own = frozenset(stored.row for stored in members)
+    wanted = frozenset[int]().union(*(between.carried_for(found, slot, own, one) for one in found.readers))
+    return tuple(stored for stored in found.sendable if stored.row in wanted)
+
+
+def carried_for(tx: Connection, workspace: Workspace, row: IssueRow, material: Material, reader: int) -> frozenset[int]:
+    """The rows that the issue has for this reader besides its members."""
+    found = between.load(tx, workspace, row.slot, {reader})
+    own = frozenset(stored.row for stored in material.members)
+    return frozenset[int]().union(*(between.carried_for(found, row.slot, own, one) for one in found.readers))
 
 
 def approval_of(workspace: Workspace, cadence: str) -> str:
@@ -190,12 +213,30 @@ def _write_draft(
             content_hash=content_hash,
             frozen=material.frozen(),
             uncertain=workspace.config.delivery.uncertain,
+            who=workspace.who,
         )
         names = {stored.source for stored, _ in found} | set(catalogue.sources(tx))
         # A source that could not be read yet takes part, too: what it brings late is late, not backlog.
         names |= {source.name for source in workspace.config.sources}
         members = [(stored.row, stored.seq) for stored in material.members]
         issues.put_members(tx, row, material.slot.cadence, members, sorted(names))
+        carried.put_carried(tx, row, [(stored.row, stored.seq) for stored in material.carried])
+        carried.arrived(tx, material.slot.cadence)
+
+
+def put_missed(tx: Connection, workspace: Workspace, slot: Slot) -> None:
+    """Note an issue that nobody was there to draft: it has expired, and the sources that took part keep what they brought."""
+    if issues.named(tx, slot.name) is not None:
+        return
+    frozen = {"interests": [], "selection": workspace.config.selection.model_dump(mode="json"), "notices": []}
+    row = issues.put_issue(
+        tx, slot, known_seq=0, content_hash="", frozen=frozen, uncertain=workspace.config.delivery.uncertain, who=workspace.who
+    )
+    names = set(catalogue.sources(tx)) | {source.name for source in workspace.config.sources}
+    issues.put_members(tx, row, slot.cadence, (), sorted(names))
+    missed = issues.named(tx, slot.name)
+    assert missed is not None
+    life.release(tx, missed, workspace.who, "missed: no scheduler ran when it was due")
 
 
 # --- what an issue is made of, now and as it was frozen ------------------------------------------------------------------
@@ -216,7 +257,7 @@ def find(tx: Connection, name: str) -> IssueRow:
 
 def is_frozen(row: IssueRow) -> bool:
     """Whether planning has begun, so that its content no longer changes."""
-    return row.state not in (IssueState.DRAFTED, IssueState.APPROVED)
+    return row.state not in UNPLANNED
 
 
 def material_of(tx: Connection, workspace: Workspace, row: IssueRow) -> Material:
@@ -224,12 +265,13 @@ def material_of(tx: Connection, workspace: Workspace, row: IssueRow) -> Material
     seqs = [seq for _, seq in issues.members(tx, row.id)]
     members = tuple(catalogue.load(tx, seqs))
     notices = tuple(catalogue.load(tx, row.frozen["notices"]))
+    extra = tuple(catalogue.load(tx, [seq for _, seq in carried.carried(tx, row.id)]))
     if is_frozen(row):
         kept = Interests.model_validate({"all": row.frozen["interests"]})
         rules = SelectionRules.model_validate(row.frozen["selection"])
     else:
         kept, rules = interests.load(workspace.path), workspace.config.selection
-    return Material(row.slot, members, notices, kept, rules)
+    return Material(row.slot, members, notices, kept, rules, extra)
 
 
 def compiled_of(workspace: Workspace, row: IssueRow, material: Material) -> CompiledIssue:
@@ -264,6 +306,8 @@ def approve(workspace: Workspace, name: str) -> str:
             tx,
             row.id,
             IssueState.APPROVED,
+            who=workspace.who,
+            detail=f"content {content_hash[:12]}",
             content_hash=content_hash,
             frozen=json.dumps(material.frozen(), ensure_ascii=False, sort_keys=True),
             approved_hash=content_hash,
@@ -286,6 +330,11 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
         return Ready(row, material, CompiledIssue.from_json(zlib.decompress(blob).decode()))
     if not workspace.is_due(row.slot):
         raise IssueWaits(f"{name} is due at {row.due_at:%Y-%m-%d %H:%M} UTC; wait, or act as of its date with --on {row.local_date}")
+    limit = life.too_late_at(workspace, row)
+    if limit is not None and workspace.at > limit:
+        given = life.expire(workspace, name, "later than delivery.late_limit_h allows")
+        if given is not None:
+            raise IssueWaits(f"{name} is too late to be sent (delivery.late_limit_h); what it held goes to the next {row.cadence} issue")
     _check_still_wanted(workspace, material)
     with workspace.store.read() as tx:
         if not people.readers_after(tx, row.cadence, 0, 1):
@@ -300,6 +349,7 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
             tx,
             row.id,
             IssueState.PLANNING,
+            who=workspace.who,
             content_hash=content_hash,
             frozen=json.dumps(material.frozen(), ensure_ascii=False, sort_keys=True),
             send_not_after=_send_not_after(workspace, row, now(tx)),
@@ -311,7 +361,7 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
 def _check_still_wanted(workspace: Workspace, material: Material) -> None:
     """What was held back or retracted since the draft must not leave."""
     with workspace.store.read() as tx:
-        newest = catalogue.load(tx, rows=[stored.row for stored in material.members])
+        newest = catalogue.load(tx, rows=[stored.row for stored in (*material.members, *material.carried)])
     for stored in newest:
         unwanted = select.unwanted(stored.summary, material.slot.due_at)
         if unwanted:
@@ -324,8 +374,8 @@ def _check_still_wanted(workspace: Workspace, material: Material) -> None:
 
 def _send_not_after(workspace: Workspace, row: IssueRow, at: datetime) -> datetime | None:
     """By the database's clock; what of the limit has passed already is counted from the date acted as of."""
-    limit = workspace.config.delivery.late_limit_h
-    return None if limit is None else at + timedelta(hours=limit) - (workspace.at - row.due_at)
+    limit = life.too_late_at(workspace, row)
+    return None if limit is None else at + (limit - workspace.at)
 
 
 def require(tx: Connection, name: str, state: IssueState) -> None:

@@ -15,7 +15,7 @@ from digest.gather import GatherReport
 from digest.handover import Progress
 from digest.issue import DraftReport
 from digest.model import DeliveryState, Frozen, IssueState
-from digest.store import catalogue, issues, outcomes, people, workers
+from digest.store import beat, catalogue, issues, notices, outcomes, people, workers
 from digest.store.workers import Worker
 from digest.subscribe import Import
 from digest.workspace import Workspace
@@ -106,6 +106,16 @@ class IssueLine(Frozen):
     due_at: datetime
 
 
+class SchedulerHealth(Frozen):
+    """``state`` is ``ok``, ``late`` (nothing heard for 90 seconds) or ``none``; ``untold`` what the editors could not be told."""
+
+    state: str
+    who: str = ""
+    heard_at: datetime | None = None
+    busy_since: datetime | None = None
+    untold: tuple[str, ...] = ()
+
+
 class Overview(Frozen):
     """The whole workspace."""
 
@@ -115,6 +125,7 @@ class Overview(Frozen):
     issues: tuple[IssueLine, ...]
     workers: tuple[Worker, ...] = ()
     warnings: tuple[str, ...] = ()
+    scheduler: SchedulerHealth
 
 
 def overview(workspace: Workspace) -> Overview:
@@ -139,7 +150,20 @@ def overview(workspace: Workspace) -> Overview:
             issues=tuple(lines),
             workers=tuple(workers.every(tx)),
             warnings=tuple(_warnings(tx, workspace)),
+            scheduler=_scheduler(tx),
         )
+
+
+def _scheduler(tx: Connection) -> SchedulerHealth:
+    last = beat.last_beat(tx)
+    untold = tuple(dict.fromkeys(f"{subject}, {kind}: {why}" for subject, kind, why in notices.failing(tx)))
+    return SchedulerHealth(
+        state=beat.word(tx),
+        who=last.who if last else "",
+        heard_at=last.at if last else None,
+        busy_since=last.busy_since if last else None,
+        untold=untold,
+    )
 
 
 def _warnings(tx: Connection, workspace: Workspace) -> Iterator[str]:

@@ -250,6 +250,7 @@ class Subscriber(Frozen):
     name: str = ""
     interests: tuple[Slug, ...] = ()
     cadence: Slug = "monthly"
+    zone: str = ""
     language: str = ""
     audience: tuple[Audience, ...] = ()
     status: Status = Status.ACTIVE
@@ -314,11 +315,19 @@ class IssueState(StrEnum):
     """How far an issue has come."""
 
     DRAFTED = "drafted"
+    IN_REVIEW = "in_review"
     APPROVED = "approved"
     PLANNING = "planning"
     SENDING = "sending"
     FINISHED = "finished"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+# Nothing of an issue in one of these states has been planned for anybody: it can be drawn anew, approved, or given up.
+UNPLANNED = (IssueState.DRAFTED, IssueState.IN_REVIEW, IssueState.APPROVED)
+# An issue in one of these is done: nothing more of it leaves by itself.
+DONE = (IssueState.FINISHED, IssueState.CANCELLED, IssueState.EXPIRED)
 
 
 class Slot(Frozen):

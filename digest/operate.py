@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,19 +16,13 @@ from digest.errors import DigestError, IssueError
 from digest.explain import forecast
 from digest.handover import envelope, slots
 from digest.issue import Ready
-from digest.model import DeliveryState, Follower, Frozen, IssueState, Selection
+from digest.model import DONE, DeliveryState, Follower, Frozen, IssueState, Selection
 from digest.providers import Parcel, make
 from digest.store import holding, hosted, now, outcomes, people
 from digest.store.ledger import Claimed
-from digest.workspace import Workspace
+from digest.workspace import Workspace, who
 
-
-def who() -> str:
-    """The name that decisions are kept under: the account at this machine."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name, as in some containers
-        return "operator"
+__all__ = ["Held", "cancel", "decide", "held", "pause", "resume", "send_test", "who"]
 
 
 def pause(workspace: Workspace, name: str, reason: str) -> None:
@@ -40,10 +33,10 @@ def pause(workspace: Workspace, name: str, reason: str) -> None:
     """
     with workspace.store.write() as tx:
         row = issue.find(tx, name)
-        if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
+        if row.state in DONE:
             raise IssueError(f"{name} is {row.state}; there is nothing to pause")
         holding.pause(tx, row.id, reason)
-        holding.record(tx, who(), "pause", name, reason)
+        holding.record(tx, workspace.who, "pause", name, reason)
 
 
 def resume(workspace: Workspace, name: str) -> None:
@@ -57,7 +50,7 @@ def resume(workspace: Workspace, name: str) -> None:
         if row.paused_at is None:
             raise IssueError(f"{name} is not paused")
         holding.resume(tx, row.id)
-        holding.record(tx, who(), "resume", name, row.pause_reason)
+        holding.record(tx, workspace.who, "resume", name, row.pause_reason)
 
 
 def cancel(workspace: Workspace, name: str) -> int:
@@ -68,10 +61,10 @@ def cancel(workspace: Workspace, name: str) -> int:
     """
     with workspace.store.write() as tx:
         row = issue.find(tx, name)
-        if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
+        if row.state in DONE:
             raise IssueError(f"{name} is {row.state} already")
-        holding.record(tx, who(), "cancel", name)
-        left = holding.cancel(tx, row.id)
+        holding.record(tx, workspace.who, "cancel", name)
+        left = holding.cancel(tx, row.id, workspace.who)
         busy = outcomes.counts(tx, row.id)[DeliveryState.INFLIGHT]
         kept = hosted.of(tx, row.id, workspace.config.delivery.provider)
     if kept and not busy:  # else whoever has them in hand does it
@@ -136,7 +129,7 @@ def decide(workspace: Workspace, name: str, dids: Sequence[str] | None, *, sent:
         unknown = [did for did in dids or () if did not in known]
         if unknown:
             raise IssueError(f"not held: {', '.join(unknown)}; `digest held {name}` lists those that are. Nothing was changed")
-        return holding.decide(tx, row.id, dids, sent=sent, who=who())
+        return holding.decide(tx, row.id, dids, sent=sent, who=workspace.who)
 
 
 def send_test(workspace: Workspace, name: str, to: str, reader: str | None) -> str:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from digest import select
+from digest import between, hours, select
+from digest.carry import LATER
 from digest.compose import CompiledIssue, make_edition
 from digest.errors import DigestError
 from digest.issue import Ready, require
@@ -55,12 +56,14 @@ _NOTHING: frozenset[int] = frozenset()
 class Planner:
     """Chooses for readers, working out each distinct selection once, as long as it is remembered."""
 
-    def __init__(self, ready: Ready) -> None:
-        self._ready = ready
+    def __init__(self, workspace: Workspace, ready: Ready) -> None:
+        self._workspace, self._ready = workspace, ready
+        self._carried: dict[int, frozenset[int]] | None = None  # by reader's row; not looked at yet
         self._costs = costs_of(ready.compiled)
         self._known = {interest.id for interest in ready.material.interests.all}
         self._news = {interest: interest for interest in select.with_news(ready.material.catalogue)}
-        self._members = [stored.row for stored in ready.material.members]
+        self._carries = frozenset(stored.row for stored in ready.material.carried)
+        self._members = [*(stored.row for stored in ready.material.members), *sorted(self._carries)]
         self._notices = {stored.row: stored.summary.notice for stored in ready.material.notices}
         self._kept: dict[Kind, _Kept] = {}
 
@@ -73,13 +76,32 @@ class Planner:
         first, end = readers[0].row, readers[-1].row
         seen = plans.seen(tx, row.id, first, end, self._members)
         owed = plans.owed_notices(tx, row.slot.due_at, first, end)
+        self._look_between(tx)
         return [(reader, self._kind(reader, seen, owed)) for reader in readers]
+
+    def _look_between(self, tx: Connection) -> None:
+        """Once: which readers get what the issue carries. Who joined the cadence since the draft may be owed more than it has."""
+        if self._carried is None:
+            ready = self._ready
+            found = between.load(tx, self._workspace, ready.row.slot)
+            own = frozenset(stored.row for stored in ready.material.members)
+            self._carried = {one.row: between.carried_for(found, ready.row.slot, own, one) for one in found.readers}
+
+    def _withheld(self, reader: int) -> frozenset[int]:
+        """What the issue carries, but not for this reader."""
+        theirs = (self._carried or {}).get(reader)
+        return self._carries - theirs if theirs else self._carries
+
+    def _later(self, reader: int) -> bool:
+        """Whether the reader is owed what the issue does not have."""
+        theirs = (self._carried or {}).get(reader, _NOTHING)
+        return not theirs <= self._carries
 
     def _kind(self, reader: people.Reader, seen: Mapping[int, frozenset[int]], owed: Mapping[int, list[tuple[int, str]]]) -> Kind:
         return Kind(
             interests=tuple([self._news[interest] for interest in reader.interests if interest in self._news]),
             audience=reader.audience if self._ready.material.rules.by_audience else (),
-            seen=seen.get(reader.row, _NOTHING),
+            seen=seen.get(reader.row, _NOTHING) | self._withheld(reader.row),
             # A notice that came after the draft was frozen waits for the next issue.
             owed=tuple(row for row, _ in owed[reader.row] if row in self._notices) if reader.row in owed else (),
         )
@@ -127,6 +149,8 @@ class Planner:
         plans.put_plans(tx, self._ready.row.id, [self._plan(reader, self._kept[kind]) for reader, kind in readers], date_header)
 
     def _plan(self, reader: people.Reader, kept: _Kept) -> Plan:
+        if self._later(reader.row):
+            return Plan(reader.row, reader.interests, None, DeliveryState.SKIPPED, LATER)
         if kept.edition is None:
             reason = "no interests" if self._known.isdisjoint(reader.interests) else "nothing new"
             return Plan(reader.row, reader.interests, None, DeliveryState.SKIPPED, reason)
@@ -146,7 +170,7 @@ def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = l
     """
     if ready.row.state is not IssueState.PLANNING:
         return ready.row.planned or 0
-    planner = Planner(ready)
+    planner = Planner(workspace, ready)
     done = 0
     with workspace.store.read() as tx:
         last = plans.planned_up_to(tx, ready.row.id)
@@ -164,4 +188,5 @@ def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = l
         progress(done)
     with workspace.store.write() as tx:
         require(tx, ready.row.name, IssueState.PLANNING)
-        return plans.open_for_dispatch(tx, ready.row.id, doubtful=ready.row.name in doubtful_issues(tx))
+        hours.set_own_hours(tx, workspace, ready.row)
+        return plans.open_for_dispatch(tx, ready.row.id, doubtful=ready.row.name in doubtful_issues(tx), who=workspace.who)

@@ -21,7 +21,7 @@ def limits(workspace: Workspace, clock: Callable[[], float], *, shared: bool) ->
     """The rates to keep: counted here where nobody else can be sending, else in the database."""
     settings, store = workspace.config.delivery, workspace.store
     most, each = settings.max_per_minute, settings.max_per_minute_and_domain
-    if not shared and store.engine.dialect.name == "sqlite":  # the workspace is held, and nobody else can send from it
+    if not (shared or store.shared):  # the workspace is held, and nobody else can send from it
         return Throttle(most, clock), DomainThrottle(each, clock)
 
     def book(messages: int) -> float:

@@ -113,9 +113,13 @@ def drafted(report: DraftReport) -> None:
     out.print(f"  content {report.content_hash[:12]}")
     for name in report.unsent:
         out.print(f"[yellow]{name} is drafted and has not been sent; what it holds is in no later issue[/yellow]")
-    if report.approval == "required" and report.state == "drafted":
+    for name in report.expired:
+        out.print(f"[yellow]{name} was never sent and has expired; what it held is in this issue[/yellow]")
+    if report.carried:
+        out.print(f"  carried {report.carried} more, only for readers who changed to this cadence or missed an issue")
+    if report.approval == "required" and report.state in ("drafted", "in_review"):
         out.print(f"Next: `digest approve {report.issue}`, then `digest send {report.issue}`.")
-    elif report.state in ("drafted", "approved"):
+    elif report.state in ("drafted", "in_review", "approved"):
         out.print(f"Next: `digest send {report.issue}`.")
 
 
@@ -297,6 +301,11 @@ def overview(report: Overview) -> None:
     for worker in report.workers:
         doing = f"at work on {escape(worker.doing)}" if worker.doing else "waiting for work"
         out.print(f"worker {escape(worker.name)}: " + (doing if worker.alive else f"[red]silent since {worker.beat_at:%H:%M} UTC[/red]"))
+    if report.scheduler.heard_at:
+        busy = f", busy since {report.scheduler.busy_since:%H:%M}" if report.scheduler.busy_since else ""
+        out.print(f"scheduler: {report.scheduler.state}, last heard {report.scheduler.heard_at:%Y-%m-%d %H:%M:%S} UTC{busy}")
+    for untold in report.scheduler.untold:
+        out.print(f"[yellow]the editors could not be told: {escape(untold)}[/yellow]")
     if report.issues:
         out.print()
         lines = _table("issue", "state", "planned", "accepted", "due (UTC)", numbers=("planned", "accepted"))

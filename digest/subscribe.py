@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from digest import csvfile
 from digest.addresses import Address, parse
+from digest.config import time_zone
 from digest.interests import Interests
 from digest.model import Audience, Frozen, Status, Subscriber
 from digest.problems import Problem
@@ -24,7 +25,7 @@ from digest.store import now, people
 from digest.vault import Vault
 from digest.workspace import Workspace
 
-COLUMNS = ("email", "name", "interests", "cadence", "language", "audience", "status", "consent_at", "consent_source")
+COLUMNS = ("email", "name", "interests", "cadence", "language", "audience", "status", "consent_at", "consent_source", "zone")
 _LONGEST_NAME = 200
 _BATCH = 500
 
@@ -100,6 +101,7 @@ def _row(cells: Mapping[str, str], name: str, line: int, allowed: Terms) -> Row 
             status=Status(_one_of("status", cells.get("status") or "active", [s.value for s in Status])),
             consent_at=_instant(cells.get("consent_at", ""), allowed.zone),
             consent_source=cells.get("consent_source", ""),
+            zone=_zone(cells.get("zone", "")),
         )
     except ValueError as error:
         return problem(str(error))
@@ -116,6 +118,15 @@ def _name(text: str) -> str:
     if len(text) > _LONGEST_NAME:
         raise ValueError(f"name: is longer than {_LONGEST_NAME} characters")
     return text
+
+
+def _zone(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        return time_zone(text)
+    except ValueError as error:
+        raise ValueError(f"zone: {error}") from error
 
 
 def _interests(cell: str, allowed: Terms) -> tuple[str, ...]:
@@ -194,7 +205,7 @@ def merge(old: Subscriber, new: Subscriber, given: frozenset[str]) -> tuple[Subs
     A status is taken over only where it asks for less mail, or where a pending one comes with consent.
     """
     values: dict[str, object] = {
-        column: getattr(new, column) for column in ("name", "interests", "cadence", "language", "audience") if column in given
+        column: getattr(new, column) for column in ("name", "interests", "cadence", "zone", "language", "audience") if column in given
     }
     note = ""
     if new.consent_at and (old.consent_at is None or new.consent_at > old.consent_at):
@@ -226,5 +237,6 @@ def export_rows(subscribers: Iterable[Subscriber]) -> Iterator[list[str]]:
             one.status.value,
             one.consent_at.isoformat() if one.consent_at else "",
             one.consent_source,
+            one.zone,
         ]
         yield [csvfile.safe(cell) for cell in cells]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -22,7 +23,7 @@ from digest.store.moving import Moved, move
 @dataclass(frozen=True)
 class Workspace:
     """What the acting steps need. ``on`` is the local date acted as of, ``at`` the instant: the end of ``on`` where a date
-    was asked for, else now.
+    was asked for, else now. ``who`` is the name that what is done here is recorded under.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class Workspace:
     store: Store
     on: date
     at: datetime
+    who: str = "operator"
 
     @property
     def zone(self) -> str:
@@ -46,9 +48,17 @@ class Workspace:
         return slot.due_at <= self.at
 
 
+def who() -> str:
+    """The name that decisions are kept under: the account at this machine."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in some containers
+        return "operator"
+
+
 @contextlib.contextmanager
-def open_workspace(path: Path, on: date | None = None) -> Iterator[Workspace]:
-    """Open the workspace in ``path``; closes its database at the end.
+def open_workspace(path: Path, on: date | None = None, *, acting: str = "") -> Iterator[Workspace]:
+    """Open the workspace in ``path``; closes its database at the end. ``acting``: who does so, if not the account.
 
     Raises:
         ConfigError: ``config.yaml`` is missing or wrong.
@@ -60,12 +70,12 @@ def open_workspace(path: Path, on: date | None = None) -> Iterator[Workspace]:
     secret = config.secret_key.get_secret_value() if config.secret_key else None
     store = open_store(path, config.store.url, secret)
     try:
-        yield opened_on(path, config, store, on)
+        yield opened_on(path, config, store, on, acting)
     finally:
         store.close()
 
 
-def opened_on(path: Path, config: Config, store: Store, on: date | None) -> Workspace:
+def opened_on(path: Path, config: Config, store: Store, on: date | None, acting: str = "") -> Workspace:
     """The workspace with a store that is open already."""
     zone, clock = config.newsletter.timezone, datetime.now(UTC)
     return Workspace(
@@ -74,6 +84,7 @@ def opened_on(path: Path, config: Config, store: Store, on: date | None) -> Work
         store=store,
         on=on or clock.astimezone(ZoneInfo(zone)).date(),
         at=end_of_day(on, zone) if on else clock,
+        who=acting or who(),
     )
 
 

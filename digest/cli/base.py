@@ -46,7 +46,7 @@ Folder = Annotated[
 ]
 
 
-def _date(text: str) -> date:
+def parse_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
@@ -54,7 +54,7 @@ def _date(text: str) -> date:
 
 
 On = Annotated[
-    date | None, typer.Option("--on", metavar="DATE", parser=_date, help="Act as of this date (YYYY-MM-DD) with what is known now.")
+    date | None, typer.Option("--on", metavar="DATE", parser=parse_date, help="Act as of this date (YYYY-MM-DD) with what is known now.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")]

@@ -100,11 +100,17 @@ def bounce(
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    scheduler: Annotated[bool, typer.Option("--scheduler/--no-scheduler", help="Gather, draft and send when it is time.")] = True,
     workspace: Folder = HERE,
 ) -> None:
-    """Serve what providers post to (/webhooks/sendgrid), /healthz and /readyz, until it is stopped."""
+    """Serve the web pages and webhooks, and do by itself what the calendar says, until it is stopped."""
+    import contextlib
+    import logging
+    import signal
+
     import uvicorn
 
+    from digest import clockwork
     from digest.web import webhooks
     from digest.web.app import make_app
 
@@ -112,7 +118,14 @@ def serve(
         webhooks.load_keys(opened.config.delivery.sendgrid.webhook_keys)
     typer.echo(f"Serving http://{host}:{port}; Ctrl-C ends it.", err=True)
     # No access log: an address line may hold what a person typed.
-    uvicorn.run(make_app(workspace), host=host, port=port, access_log=False, server_header=False, log_level="warning", timeout_keep_alive=5)
+    # The web server hands the signal on when it has ended: the scheduler, too, is to finish what it has in hand.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.getLogger("digest").setLevel(logging.INFO)
+    with clockwork.running(workspace) if scheduler else contextlib.nullcontext():
+        uvicorn.run(
+            make_app(workspace), host=host, port=port, access_log=False, server_header=False, log_level="warning", timeout_keep_alive=5
+        )
 
 
 @suppressions_app.command("list")

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, sele
 
 from digest.model import DeliveryState as S
 from digest.model import IssueState
+from digest.store import moves
 from digest.store import schema as t
 from digest.store.database import now
 
@@ -64,17 +65,19 @@ def decide(tx: Connection, issue: int, dids: Sequence[str] | None, *, sent: bool
         values = {"state": S.READY.value, "reason": "", "evidence": "operator", "next_at": None}
     moved = tx.execute(update(t.delivery).where(chosen).values(state_at=at, **values)).rowcount
     if moved and not sent:
-        reopen(tx, issue)
+        reopen(tx, issue, who)
     return moved
 
 
-def reopen(tx: Connection, issue: int) -> None:
+def reopen(tx: Connection, issue: int, who: str = "digest") -> None:
     """Something of a finished issue is to be handed over after all."""
-    tx.execute(
+    moved = tx.execute(
         update(t.issue)
         .where(t.issue.c.id == issue, t.issue.c.state == IssueState.FINISHED.value)
         .values(state=IssueState.SENDING.value, finished_at=None)
-    )
+    ).rowcount
+    if moved:
+        moves.record(tx, issue, who, IssueState.FINISHED.value, IssueState.SENDING.value, "something is to be sent again")
 
 
 def record(tx: Connection, who: str, what: str, subject: str, detail: str = "") -> None:
@@ -98,7 +101,7 @@ def resume(tx: Connection, issue: int) -> None:
     tx.execute(update(t.issue).where(t.issue.c.id == issue).values(paused_at=None, pause_reason=""))
 
 
-def cancel(tx: Connection, issue: int) -> int:
+def cancel(tx: Connection, issue: int, who: str = "digest") -> int:
     """Nothing more of the issue leaves, ever. Returns how many deliveries were still to come."""
     open_rows = and_(t.delivery.c.issue_id == issue, t.delivery.c.state.in_([S.READY.value, S.PLANNED.value]))
     moved = tx.execute(update(t.delivery).where(open_rows).values(state=S.SKIPPED.value, state_at=now(tx), reason="cancelled")).rowcount
@@ -106,6 +109,8 @@ def cancel(tx: Connection, issue: int) -> int:
     left = tx.execute(select(exists().where(t.delivery.c.issue_id == issue, t.delivery.c.attempts > 0))).scalar()
     if not left:  # nobody got anything of it, so the next issue may have its summaries
         tx.execute(delete(t.member).where(t.member.c.issue_id == issue))
+    old = tx.execute(select(t.issue.c.state).where(t.issue.c.id == issue)).scalar_one()
+    moves.record(tx, issue, who, old, IssueState.CANCELLED.value)
     tx.execute(
         update(t.issue)
         .where(t.issue.c.id == issue)

@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from digest.model import IssueState, Slot
+from digest.store import moves
 from digest.store import schema as t
 from digest.store.database import now
 from digest.store.dialect import upsert
+
+PROGRAM = "digest"  # who moved an issue where nobody in particular did
 
 
 class IssueRow(NamedTuple):
@@ -65,16 +68,21 @@ def _issue(row: Row[Any] | None) -> IssueRow | None:
 
 def archive_ends(tx: Connection, slot: Slot) -> dict[str, datetime]:
     """For every source that took part in an issue of this cadence: up to when what it published is backlog."""
+    return {source: min(opens, slot.opens_after) for source, opens in archive_ends_of(tx, slot.cadence).items()}
+
+
+def archive_ends_of(tx: Connection, cadence: str) -> dict[str, datetime]:
+    """The same as the cadence has it, whichever issue is asked about."""
     first = (
         select(t.participant.c.source, func.min(t.issue.c.id).label("id"))
         .join(t.issue, t.issue.c.id == t.participant.c.issue_id)
-        .where(t.issue.c.cadence == slot.cadence)
+        .where(t.issue.c.cadence == cadence)
         .group_by(t.participant.c.source)
         .subquery()
     )
     # The first one drafted: an older issue drawn later does not bring the backlog between back to life.
     query = select(first.c.source, t.issue.c.opens_after).join(t.issue, t.issue.c.id == first.c.id)
-    return {source: min(opens, slot.opens_after) for source, opens in tx.execute(query)}
+    return dict(tx.execute(query).all())
 
 
 def taken_by(tx: Connection, cadence: str) -> dict[int, str]:
@@ -89,8 +97,19 @@ def taken_by(tx: Connection, cadence: str) -> dict[int, str]:
     return dict(tx.execute(query).all())
 
 
-def put_issue(tx: Connection, slot: Slot, *, known_seq: int, content_hash: str, frozen: Mapping[str, Any], uncertain: str) -> int:
+def put_issue(
+    tx: Connection,
+    slot: Slot,
+    *,
+    known_seq: int,
+    content_hash: str,
+    frozen: Mapping[str, Any],
+    uncertain: str,
+    who: str = PROGRAM,
+    detail: str = "",
+) -> int:
     """Write a draft, new or drawn anew: a draft drawn anew is nobody's approved text. Returns the row."""
+    old = tx.execute(select(t.issue.c.state, t.issue.c.content_hash).where(t.issue.c.name == slot.name)).one_or_none()
     values: dict[str, Any] = {
         "state": IssueState.DRAFTED.value,
         "drafted_at": now(tx),
@@ -105,6 +124,8 @@ def put_issue(tx: Connection, slot: Slot, *, known_seq: int, content_hash: str, 
     fixed = {"name": slot.name, "cadence": slot.cadence, "local_date": slot.local_date}
     statement = upsert(tx, t.issue).values(**fixed, **values).on_conflict_do_update(index_elements=["name"], set_=values)
     row: int = tx.execute(statement.returning(t.issue.c.id)).scalar_one()
+    if old is None or (old.state, old.content_hash) != (IssueState.DRAFTED.value, content_hash):
+        moves.record(tx, row, who, old.state if old else "", IssueState.DRAFTED.value, detail or ("drawn anew" if old else ""))
     return row
 
 
@@ -120,14 +141,21 @@ def put_members(tx: Connection, issue: int, cadence: str, members: Iterable[tupl
         tx.execute(insert(t.participant), names)
 
 
+def drop_members(tx: Connection, issue: int) -> int:
+    """The issue holds its summaries no longer: the next one of the cadence may have them. Returns how many it held."""
+    return tx.execute(delete(t.member).where(t.member.c.issue_id == issue)).rowcount
+
+
 def members(tx: Connection, issue: int) -> list[tuple[int, int]]:
     """The members of an issue, as (summary, arrival number)."""
     query = select(t.member.c.summary_id, t.member.c.seq).where(t.member.c.issue_id == issue).order_by(t.member.c.summary_id)
     return list(tx.execute(query))
 
 
-def move_issue(tx: Connection, issue: int, state: IssueState, **values: Any) -> None:
-    """Set an issue's state and whatever goes with it."""
+def move_issue(tx: Connection, issue: int, state: IssueState, *, who: str = PROGRAM, detail: str = "", **values: Any) -> None:
+    """Set an issue's state and whatever goes with it; the move is recorded."""
+    old = tx.execute(select(t.issue.c.state).where(t.issue.c.id == issue)).scalar_one()
+    moves.record(tx, issue, who, old, state.value, detail)
     tx.execute(update(t.issue).where(t.issue.c.id == issue).values(state=state.value, **values))
 
 

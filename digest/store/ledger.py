@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Update, and_, bindparam, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, and_, bindparam, exists, func, insert, select, update
 
 from digest.model import DeliveryState as S
 from digest.model import IssueState
@@ -232,6 +232,17 @@ def _settling(*ours: ColumnElement[bool]) -> Update:
 # Built once and run for many rows: building it for each took most of the time of a batch (cProfile).
 _SETTLE = _settling(t.delivery.c.state == S.INFLIGHT.value, t.delivery.c.lease_epoch == bindparam("epoch"))
 _SET_ASIDE = _SETTLE.values(attempt_id=None)
+
+
+def activity(tx: Connection, issue: int) -> tuple[datetime | None, datetime | None]:
+    """When an attempt of the issue last began, and when the next of its deliveries may leave (the past: at once; None: none is
+    left that has an hour).
+    """
+    busy = tx.execute(select(func.max(t.attempt.c.started_at)).where(t.attempt.c.issue_id == issue)).scalar()
+    ready = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.READY.value)
+    if tx.execute(select(t.delivery.c.id).where(ready, t.delivery.c.next_at.is_(None)).limit(1)).first():
+        return busy, busy
+    return busy, tx.execute(select(func.min(t.delivery.c.next_at)).where(ready)).scalar()
 
 
 def reap(tx: Connection, issue: int, *, everything: bool) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, exists, func, insert, literal, or_, select, update
 
 from digest.model import NOT_GIVEN, IssueState
 from digest.model import DeliveryState as S
@@ -82,8 +82,9 @@ def _issues_with(tx: Connection, summaries: Sequence[int]) -> set[int]:
     """The issues that had any of these summaries, also under a row that turned out to be one of them."""
     found: set[int] = set()
     for part in _parts(summaries):
-        query = select(t.member.c.issue_id).join(t.summary, t.summary.c.id == t.member.c.summary_id)
-        found.update(tx.execute(query.where(or_(t.summary.c.id.in_(part), t.summary.c.same_as.in_(part))).distinct()).scalars())
+        for had in (t.member, t.carried):
+            query = select(had.c.issue_id).join(t.summary, t.summary.c.id == had.c.summary_id)
+            found.update(tx.execute(query.where(or_(t.summary.c.id.in_(part), t.summary.c.same_as.in_(part))).distinct()).scalars())
     return found
 
 
@@ -177,22 +178,25 @@ def owed_summaries(tx: Connection, due_at: datetime) -> list[int]:
 
 
 def _noted(tx: Connection, due_at: datetime) -> list[_Noted]:
-    query = (
-        select(t.summary.c.id, t.summary.c.notice_hash, t.issue.c.id)
-        .select_from(t.summary)
-        .join(t.member, t.member.c.summary_id == t.summary.c.id)
-        .join(t.issue, t.issue.c.id == t.member.c.issue_id)
-        .join(t.revision, t.revision.c.seq == t.member.c.seq)
-        .where(
-            t.summary.c.notice_at <= due_at,
-            or_(
-                t.revision.c.notice_hash.is_(None),
-                t.revision.c.notice_hash != t.summary.c.notice_hash,
-                t.summary.c.notice_at > t.issue.c.due_at,
-            ),
+    found: list[_Noted] = []
+    for had in (t.member, t.carried):
+        query = (
+            select(t.summary.c.id, t.summary.c.notice_hash, t.issue.c.id)
+            .select_from(t.summary)
+            .join(had, had.c.summary_id == t.summary.c.id)
+            .join(t.issue, t.issue.c.id == had.c.issue_id)
+            .join(t.revision, t.revision.c.seq == had.c.seq)
+            .where(
+                t.summary.c.notice_at <= due_at,
+                or_(
+                    t.revision.c.notice_hash.is_(None),
+                    t.revision.c.notice_hash != t.summary.c.notice_hash,
+                    t.summary.c.notice_at > t.issue.c.due_at,
+                ),
+            )
         )
-    )
-    return [_Noted(*row) for row in tx.execute(query)]
+        found.extend(_Noted(*row) for row in tx.execute(query))
+    return found
 
 
 def _telling(tx: Connection, noted: Sequence[_Noted]) -> set[int]:
@@ -280,7 +284,17 @@ def _dids(count: int) -> Iterable[str]:
     return (stem + drawn[start : start + 24] for start in range(0, 24 * count, 24))
 
 
-def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False) -> int:
+def put_off(tx: Connection, issue: int, hours: Mapping[str, datetime], *, otherwise: datetime) -> None:
+    """Planned deliveries are not handed over before the instant of their reader's zone; ``otherwise`` is for who names none."""
+    own: Any = literal(otherwise, t.delivery.c.next_at.type)
+    if hours:
+        values = [(t.subscriber.c.zone == zone, literal(at, t.delivery.c.next_at.type)) for zone, at in sorted(hours.items())]
+        own = select(case(*values, else_=own)).where(t.subscriber.c.id == t.delivery.c.subscriber_id).scalar_subquery()
+    planned = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.PLANNED.value)
+    tx.execute(update(t.delivery).where(planned).values(next_at=own))
+
+
+def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False, who: str = issues.PROGRAM) -> int:
     """Planning is complete: count it, and let its deliveries be claimed. Returns the number planned.
 
     ``doubtful``: the issue was handed over from in a later copy of this database; then nothing is claimed, all is held.
@@ -295,5 +309,5 @@ def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False) -> 
         # A piece at a time, for SQLite remembers the rows of one UPDATE in memory; the sum keeps it on the rows' own order.
         rows = and_(d.id.between(start, start + _AT_ONCE - 1), d.issue_id + 0 == issue, d.state == S.PLANNED.value)
         tx.execute(update(t.delivery).where(rows).values(state=S.READY.value, state_at=at))
-    issues.move_issue(tx, issue, IssueState.SENDING, planned=count, planned_at=at)
+    issues.move_issue(tx, issue, IssueState.SENDING, who=who, detail=f"{count} planned", planned=count, planned_at=at)
     return count

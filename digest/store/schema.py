@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -140,7 +141,15 @@ subscriber = Table(
     Column("consent_at", Instant),
     Column("consent_source", Text, nullable=False, default=""),
     Column("created_at", Instant, nullable=False),
+    Column("zone", String),  # IANA; the newsletter's where there is none
+    Column("cadence_at", Instant),  # when another cadence was chosen; empty for nearly all
     Index("ix_subscriber_cadence_status_id", "cadence", "status", "id"),
+    Index(
+        "ix_subscriber_cadence_at",
+        "cadence_at",
+        sqlite_where=text("cadence_at IS NOT NULL"),
+        postgresql_where=text("cadence_at IS NOT NULL"),
+    ),
 )
 
 follows = Table(
@@ -200,6 +209,35 @@ issue = Table(
     UniqueConstraint("cadence", "local_date"),
 )
 
+# Every move of an issue from one state to another: append only.
+issue_move = Table(
+    "issue_move",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("issue_id", ForeignKey("issue.id"), nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("who", String, nullable=False),
+    Column("old", String, nullable=False),
+    Column("new", String, nullable=False),
+    Column("detail", Text, nullable=False, default=""),
+)
+
+# What the editors were told of, each once.
+editor_notice = Table(
+    "editor_notice",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subject", String, nullable=False),  # an issue's name, or what else it is about
+    Column("kind", String, nullable=False),
+    Column("editor", String, nullable=False),  # a keyed hash
+    Column("body", Text, nullable=False),
+    Column("told_at", Instant),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_at", Instant),
+    Column("error", Text, nullable=False, default=""),
+    UniqueConstraint("subject", "kind", "editor"),
+)
+
 content = Table(
     "content",
     metadata,
@@ -215,6 +253,15 @@ member = Table(
     Column("cadence", String, nullable=False),
     Column("seq", ForeignKey("revision.seq"), nullable=False),
     UniqueConstraint("cadence", "summary_id"),
+)
+
+# Summaries that an issue has besides its members, for readers who would else miss them (see `carry`).
+carried = Table(
+    "carried",
+    metadata,
+    Column("issue_id", ForeignKey("issue.id"), primary_key=True),
+    Column("summary_id", ForeignKey("summary.id"), primary_key=True),
+    Column("seq", ForeignKey("revision.seq"), nullable=False),
 )
 
 participant = Table(

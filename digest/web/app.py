@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from digest import feedback, retention
 from digest.errors import DigestError
+from digest.store import beat
 from digest.web import webhooks
 from digest.workspace import Workspace, open_workspace
 
@@ -103,13 +104,14 @@ async def _readyz(request: Request) -> Response:
     """It can do its work: the database can be read, and events can be checked."""
     workspace: Workspace = request.app.state.workspace
 
-    def look() -> bool:
+    def look() -> tuple[bool, str]:
         try:
             with workspace.store.read() as tx:
-                return tx.execute(text("SELECT 1")).scalar() == 1
+                return tx.execute(text("SELECT 1")).scalar() == 1, beat.word(tx)
         except DigestError:
-            return False
+            return False, "not known"
 
-    database = await run_in_threadpool(look)
-    keys = len(request.app.state.sendgrid.keys)
-    return JSONResponse({"database": "ok" if database else "not readable", "webhook_keys": keys}, status_code=200 if database else 503)
+    database, scheduler = await run_in_threadpool(look)
+    # A scheduler that is late does not take the pages out of service: another process may be the one that has it.
+    body = {"database": "ok" if database else "not readable", "webhook_keys": len(request.app.state.sendgrid.keys), "scheduler": scheduler}
+    return JSONResponse(body, status_code=200 if database else 503)

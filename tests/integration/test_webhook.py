@@ -349,7 +349,7 @@ def test_readyz_says_whether_it_can_work(tmp_path):
             return well, ill
 
     well, ill = asyncio.run(go())
-    assert (well[0], json.loads(well[1])) == (200, {"database": "ok", "webhook_keys": 2})
+    assert (well[0], json.loads(well[1])) == (200, {"database": "ok", "webhook_keys": 2, "scheduler": "none"})
     assert ill[0] == 503
 
 

@@ -65,7 +65,20 @@ delivery:
         ('at: "09:00"', "at: 9:00", None),
         ('at: "09:00"', 'at: "25:00"', 'config.yaml:10: cadences.monthly.at: "25:00" is not a time of day; write it as "09:00", in quotes'),
         ("day: 1,", "day: 32,", None),
-        ("{day: 1,", "{", "config.yaml:10: cadences.monthly: a cadence needs either day (1 to 31, or last) or weekday"),
+        ("{day: 1,", "{", "config.yaml:10: cadences.monthly: a cadence needs one of day (1 to 31, last, first monday), weekday or rrule"),
+        (
+            "{day: 1,",
+            "{rrule: FREQ=HOURLY,",
+            "config.yaml:10: cadences.monthly: FREQ=HOURLY is more often than once a day; an issue has a date of its own",
+        ),
+        ("{day: 1,", '{day: "fifth monday",', None),
+        ("{day: 1,", "{day: first monday, months: [1], every: 2,", None),
+        (
+            '{day: 1, at: "09:00", approval: automatic}',
+            "mothly",
+            'config.yaml:10: cadences.monthly: "mothly" is not a cadence; a plain word is one of '
+            "daily, weekly, fortnightly, monthly, quarterly, yearly",
+        ),
         ("newsletter:\n  name: Test Letter\n", "newsletter:\n", "config.yaml:1: newsletter.name: is missing"),
         (
             "cadences:",
@@ -82,6 +95,12 @@ def test_a_mistake_is_told_with_its_line(tmp_path, old, new, told):
     assert all(line.startswith("config.yaml:") for line in lines)
     if told:
         assert told in lines
+
+
+def test_a_cadence_may_be_one_plain_word(tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG + "  quarterly: quarterly\n", encoding="utf-8")
+    cadence = load(tmp_path).cadences["quarterly"]
+    assert (cadence.day, cadence.every, cadence.approval) == (1, 3, "required")
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):

@@ -83,5 +83,7 @@ def test_no_batch_id_is_not_sent(answer):
 @pytest.mark.parametrize("listed", [Answer(404), Answer(200, {}, b"{}"), Answer(200, {}, b'[{"batch_id": "b1", "status": "pause"}]')])
 def test_a_cancellation_refused_is_believed_only_where_the_list_has_it(listed):
     assert not make(Answer(400), listed).void("b1", 10**11)
-    assert make(Answer(400), Answer(200, {}, b'[{"batch_id": "b1", "status": "cancel"}]')).void("b1", 10**11)
+    cancelled = b'[{"batch_id": "b1", "status": "cancel"}]'
+    assert make(Answer(400), Answer(200, {"date": "Sun, 22 Nov 2026 12:00:00 GMT"}, cancelled)).void("b1", 10**11)
+    assert not make(Answer(400), Answer(200, {}, cancelled)).void("b1", 10**11)  # it does not say when
     assert not make(Answer(500)).void("b1", 10**11)

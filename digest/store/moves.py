@@ -1,0 +1,32 @@
+"""The life of an issue: every move from one state to another, with who and when; lines are only ever added."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, select
+
+from digest.store import schema as t
+from digest.store.database import now
+
+
+class Move(NamedTuple):
+    """An issue went from one state to another. ``old`` is empty for its first draft."""
+
+    at: datetime
+    who: str
+    old: str
+    new: str
+    detail: str
+
+
+def record(tx: Connection, issue: int, who: str, old: str, new: str, detail: str = "") -> None:
+    """Keep a move. ``who`` is an account, or the part of the program that acted."""
+    tx.execute(insert(t.issue_move).values(issue_id=issue, at=now(tx), who=who, old=old, new=new, detail=detail))
+
+
+def history(tx: Connection, issue: int) -> list[Move]:
+    """All moves of an issue, the first one first."""
+    columns = (t.issue_move.c.at, t.issue_move.c.who, t.issue_move.c.old, t.issue_move.c.new, t.issue_move.c.detail)
+    return [Move(*row) for row in tx.execute(select(*columns).where(t.issue_move.c.issue_id == issue).order_by(t.issue_move.c.id))]
