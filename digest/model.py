@@ -240,6 +240,7 @@ class Status(StrEnum):
     PAUSED = "paused"
     UNSUBSCRIBED = "unsubscribed"
     SUPPRESSED = "suppressed"
+    ERASED = "erased"  # the row stays for the ledger's sums; nothing in it says who it was
 
 
 class Subscriber(Frozen):
@@ -255,6 +256,12 @@ class Subscriber(Frozen):
     status: Status = Status.ACTIVE
     consent_at: Instant | None = None
     consent_source: str = ""
+    fewer: tuple[Slug, ...] = ()  # interests of which one teaser is enough
+    plain_text: bool = False
+    large_print: bool = False
+    max_teasers: Annotated[int, Field(ge=1, le=60)] | None = None
+    paused_until: date | None = None  # the first day on which they want to be written to again
+    catch_up: bool = False  # then list what they missed
 
 
 class Placed(Frozen):

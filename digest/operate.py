@@ -152,7 +152,7 @@ def send_test(workspace: Workspace, name: str, to: str, reader: str | None) -> s
     did = secrets.token_hex(16)  # nobody's: the links of a test change nothing
     single = Claimed(0, did, 0, 0, date, 1, 0)
     look = compose.look_of(workspace.config)
-    parcel = Parcel(did, edition, slots(workspace, did, did, target, ""), envelope(look, row.cadence, single))
+    parcel = Parcel(did, edition, slots(workspace, did, did, target, "", date), envelope(look, row.cadence, single))
     try:
         answer = provider.hand_over(f"test-{name}", secrets.token_hex(16), [parcel])
         provider.finish(f"test-{name}", f"{look.name}, test of {name}")

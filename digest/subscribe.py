@@ -97,7 +97,7 @@ def _row(cells: Mapping[str, str], name: str, line: int, allowed: Terms) -> Row 
             cadence=_one_of("cadence", cells.get("cadence") or next(iter(allowed.cadences), "monthly"), allowed.cadences),
             language=cells.get("language", ""),
             audience=tuple(Audience(_one_of("audience", word, [a.value for a in Audience])) for word in _words(cells.get("audience", ""))),
-            status=Status(_one_of("status", cells.get("status") or "active", [s.value for s in Status])),
+            status=Status(_one_of("status", cells.get("status") or "active", [s.value for s in Status if s is not Status.ERASED])),
             consent_at=_instant(cells.get("consent_at", ""), allowed.zone),
             consent_source=cells.get("consent_source", ""),
         )

@@ -28,11 +28,24 @@ class Reader(NamedTuple):
     row: int
     interests: tuple[str, ...]
     audience: tuple[str, ...]
+    fewer: frozenset[str] = frozenset()
+    max_teasers: int | None = None
+    plain_text: bool = False
+    large_print: bool = False
 
 
 def find(tx: Connection, vault: Vault, address: Address) -> Person | None:
     """The subscriber of that address, in whichever spelling it was given."""
-    row = tx.execute(select(t.subscriber).where(t.subscriber.c.address_index == vault.index(address.key))).one_or_none()
+    return _one(tx, vault, t.subscriber.c.address_index == vault.index(address.key))
+
+
+def find_by_id(tx: Connection, vault: Vault, sid: str) -> Person | None:
+    """The subscriber that signed links are about; nobody once they are erased."""
+    return _one(tx, vault, (t.subscriber.c.sid == sid) & (t.subscriber.c.status != Status.ERASED.value))
+
+
+def _one(tx: Connection, vault: Vault, where: Any) -> Person | None:
+    row = tx.execute(select(t.subscriber).where(where)).one_or_none()
     return Person(row.id, _open(tx, vault, row)) if row else None
 
 
@@ -55,7 +68,7 @@ def add(tx: Connection, vault: Vault, address: Address, subscriber: Subscriber, 
         )
         .returning(t.subscriber.c.id)
     ).scalar_one()
-    _set_follows(tx, row, subscriber.interests)
+    _set_follows(tx, row, subscriber)
     if subscriber.consent_at is not None:
         record_consent(tx, row, "given", subscriber.consent_at, subscriber.consent_source, at)
     return row
@@ -69,7 +82,7 @@ def change(tx: Connection, vault: Vault, row: int, subscriber: Subscriber, at: d
         values["status_at"] = at
         record_consent(tx, row, "status", at, f"{old} to {subscriber.status}", at)
     tx.execute(update(t.subscriber).where(t.subscriber.c.id == row).values(**values))
-    _set_follows(tx, row, subscriber.interests)
+    _set_follows(tx, row, subscriber)
 
 
 def _plain(vault: Vault, subscriber: Subscriber) -> dict[str, Any]:
@@ -81,16 +94,22 @@ def _plain(vault: Vault, subscriber: Subscriber) -> dict[str, Any]:
         "status": subscriber.status.value,
         "consent_at": subscriber.consent_at,
         "consent_source": subscriber.consent_source,
+        "plain_text": subscriber.plain_text,
+        "large_print": subscriber.large_print,
+        "max_teasers": subscriber.max_teasers,
+        "paused_until": subscriber.paused_until,
+        "catch_up": subscriber.catch_up,
     }
 
 
-def _set_follows(tx: Connection, row: int, interests: Sequence[str]) -> None:
+def _set_follows(tx: Connection, row: int, subscriber: Subscriber) -> None:
     tx.execute(delete(t.follows).where(t.follows.c.subscriber_id == row))
-    if interests:
-        tx.execute(
-            insert(t.follows),
-            [{"subscriber_id": row, "interest": interest, "position": place} for place, interest in enumerate(dict.fromkeys(interests))],
-        )
+    follows = [
+        {"subscriber_id": row, "interest": interest, "position": place, "fewer": interest in subscriber.fewer}
+        for place, interest in enumerate(dict.fromkeys(subscriber.interests))
+    ]
+    if follows:
+        tx.execute(insert(t.follows), follows)
 
 
 def record_consent(tx: Connection, row: int, kind: str, at: datetime, source: str, recorded_at: datetime) -> None:
@@ -101,7 +120,8 @@ def record_consent(tx: Connection, row: int, kind: str, at: datetime, source: st
 def everyone(tx: Connection, vault: Vault, page: int = 1000) -> Iterator[Person]:
     """All subscribers in the order they came, a page at a time."""
     last = 0
-    while rows := tx.execute(select(t.subscriber).where(t.subscriber.c.id > last).order_by(t.subscriber.c.id).limit(page)).all():
+    there = select(t.subscriber).where(t.subscriber.c.status != Status.ERASED.value).order_by(t.subscriber.c.id).limit(page)
+    while rows := tx.execute(there.where(t.subscriber.c.id > last)).all():
         yield from (Person(row.id, _open(tx, vault, row)) for row in rows)
         last = rows[-1].id
 
@@ -129,19 +149,26 @@ def count_by_cadence(tx: Connection) -> dict[str, int]:
 
 
 def _open(tx: Connection, vault: Vault, row: Row[Any]) -> Subscriber:
-    interests = tx.execute(select(t.follows.c.interest).where(t.follows.c.subscriber_id == row.id).order_by(t.follows.c.position))
+    query = select(t.follows.c.interest, t.follows.c.fewer).where(t.follows.c.subscriber_id == row.id).order_by(t.follows.c.position)
+    follows = tx.execute(query).all()
     return Subscriber.model_validate(
         {
             "id": row.sid,
             "email": vault.open(row.address, "address"),
             "name": vault.open(row.name, "name"),
-            "interests": tuple(interests.scalars()),
+            "interests": tuple(follow.interest for follow in follows),
+            "fewer": tuple(follow.interest for follow in follows if follow.fewer),
             "cadence": row.cadence,
             "language": row.language,
             "audience": tuple(filter(None, row.audience.split(";"))),
             "status": row.status,
             "consent_at": row.consent_at,
             "consent_source": row.consent_source,
+            "plain_text": row.plain_text,
+            "large_print": row.large_print,
+            "max_teasers": row.max_teasers,
+            "paused_until": row.paused_until,
+            "catch_up": row.catch_up,
         }
     )
 
@@ -154,7 +181,7 @@ def writable() -> Any:
 def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Reader]:
     """The next readers of a cadence who may be written to, in order of their rows."""
     rows = tx.execute(
-        select(t.subscriber.c.id, t.subscriber.c.audience)
+        select(*(t.subscriber.c[name] for name in ("id", "audience", "max_teasers", "plain_text", "large_print")))
         .where(t.subscriber.c.cadence == cadence, t.subscriber.c.id > last, writable())
         .order_by(t.subscriber.c.id)
         .limit(page)
@@ -162,14 +189,28 @@ def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Re
     if not rows:
         return []
     interests: dict[int, list[str]] = {}
+    fewer: dict[int, set[str]] = {}
     chosen = (
-        select(t.follows.c.subscriber_id, t.follows.c.interest)
+        select(t.follows.c.subscriber_id, t.follows.c.interest, t.follows.c.fewer)
         .where(t.follows.c.subscriber_id.between(rows[0].id, rows[-1].id))
         .order_by(t.follows.c.subscriber_id, t.follows.c.position)
     )
     for row in tx.execute(chosen):
         interests.setdefault(row.subscriber_id, []).append(row.interest)
-    return [Reader(row.id, tuple(interests.get(row.id, ())), tuple(filter(None, row.audience.split(";")))) for row in rows]
+        if row.fewer:
+            fewer.setdefault(row.subscriber_id, set()).add(row.interest)
+    return [
+        Reader(
+            row.id,
+            tuple(interests.get(row.id, ())),
+            tuple(filter(None, row.audience.split(";"))),
+            frozenset(fewer.get(row.id, ())),
+            row.max_teasers,
+            row.plain_text,
+            row.large_print,
+        )
+        for row in rows
+    ]
 
 
 def particulars(tx: Connection, vault: Vault, rows: Sequence[int]) -> Mapping[int, tuple[str, str, str]]:
