@@ -17,11 +17,19 @@ from typing import Literal, NamedTuple
 
 from digest.errors import LinkError
 
-Purpose = Literal["unsubscribe", "preferences", "web", "confirm", "never", "undo"]
+Purpose = Literal["unsubscribe", "preferences", "web", "confirm", "never", "undo", "form"]
 Keys = bytes | Mapping[int, bytes]  # by number; one alone is number 1
 
-PATHS: dict[Purpose, str] = {"unsubscribe": "u", "preferences": "p", "web": "w", "confirm": "c", "never": "n", "undo": "undo"}
-DATED: frozenset[Purpose] = frozenset({"preferences", "confirm", "undo"})
+PATHS: dict[Purpose, str] = {
+    "unsubscribe": "u",
+    "preferences": "p",
+    "web": "w",
+    "confirm": "c",
+    "never": "n",
+    "undo": "undo",
+    "form": "form",
+}
+DATED: frozenset[Purpose] = frozenset({"preferences", "confirm", "undo", "form"})
 _MAC_BYTES = 12  # 96 bits: a forger who tries a million a second needs 10^15 years on average
 _ABOUT_BYTES, _DATE_BYTES = 16, 4
 

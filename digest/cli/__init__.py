@@ -22,9 +22,10 @@ from digest.cli import questions
 from digest.cli import operating
 from digest.cli import people
 from digest.cli import feedback
+from digest.cli import mailing
 # isort: on
 
-__all__ = ["app", "feedback", "main", "operating", "people", "questions", "steps"]
+__all__ = ["app", "feedback", "mailing", "main", "operating", "people", "questions", "steps"]
 
 
 def main() -> None:

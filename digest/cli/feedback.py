@@ -97,7 +97,7 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     workspace: Folder = HERE,
 ) -> None:
-    """Serve what providers post to (/webhooks/sendgrid), /healthz and /readyz, until it is stopped."""
+    """Serve the subscriber pages, the API and what providers post to, until it is stopped."""
     import uvicorn
 
     from digest.web import webhooks
