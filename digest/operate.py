@@ -194,5 +194,6 @@ def _selection_of(workspace: Workspace, ready: Ready, reader: str) -> Selection:
         delivery = outcomes.delivery_of(tx, ready.row.id, person.row)
     if delivery and delivery.selection:
         return Selection.model_validate_json(delivery.selection)
-    follower = Follower(interests=person.subscriber.interests, audience=person.subscriber.audience)
+    one = person.subscriber
+    follower = Follower(interests=one.interests, audience=one.audience, fewer=frozenset(one.fewer), most=one.max_teasers, form=one.form)
     return select.select(ready.material.catalogue, follower, ready.material.rules, plan.costs_of(ready.compiled)).selection

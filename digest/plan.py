@@ -13,7 +13,7 @@ from digest import select
 from digest.compose import CompiledIssue, make_edition
 from digest.errors import DigestError
 from digest.issue import Material, Ready, require
-from digest.model import Audience, DeliveryState, Follower, IssueState, Selection
+from digest.model import Audience, DeliveryState, Follower, IssueState, Selection, form_of
 from digest.store import now, people, plans
 from digest.store.mark import doubtful_issues
 from digest.store.plans import Plan
@@ -68,6 +68,9 @@ class Planner:
             seen=frozenset(ids[row] for row in seen.get(reader.row, frozenset())),
             # A notice that came after the draft was frozen waits for the next issue.
             owed=tuple(ids[row] for row, _ in owed.get(reader.row, []) if row in ids),
+            fewer=reader.fewer,
+            most=reader.max_teasers,
+            form=form_of(reader.plain_text, reader.large_print),
         )
         return select.group_key(self._ready.material.catalogue, follower)
 

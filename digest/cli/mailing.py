@@ -31,3 +31,21 @@ def mail(workspace: Folder = HERE, as_json: Json = False) -> None:
     if sent.stop:
         typer.echo(f"error: {sent.stop}", err=True)
         raise typer.Exit(1)
+
+
+keys_app = typer.Typer(no_args_is_help=True, help="The secrets that addresses are sealed and links are signed with.")
+app.add_typer(keys_app, name="keys")
+
+
+@keys_app.command("rotate")
+def keys_rotate(workspace: Folder = HERE, as_json: Json = False) -> None:
+    """Begin a new secret and seal everything anew with it; others may go on serving and sending."""
+    from digest import keys
+
+    with open_(workspace) as opened:
+        done = keys.rotate(opened)
+    if as_json:
+        print_json(done.model_dump(mode="json"))
+        return
+    typer.echo(f"Secret number {done.number} seals and signs from now on; {count(done.sealed, 'value')} sealed anew.")
+    typer.echo("Keep a copy of all secrets apart from the database; old ones still check the links in old emails.")

@@ -88,7 +88,7 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
         ValueError: a link or a field of the envelope is malformed.
     """
     to = header.address_of(reader.name, reader.email)
-    boundary = f"=_{edition.content_hash[:32]}"  # "=_" never stands in quoted-printable
+    boundary = _boundary(edition)
     head = (
         header.mailbox_field("To", to)
         + header.date_field(envelope.date)
@@ -102,6 +102,8 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
         verify(head + b"\r\n", intended(edition, envelope, reader, to), parts=0)
     text = slots_of(edition, reader)
     plain = {name: wire.encode(value) for name, value in text.items()}
+    if edition.plain_text:
+        return head + b"\r\n" + _body(edition.text.fill_wire(plain))
     html = {name: wire.encode(escape(value)) for name, value in text.items()}
     mark = boundary.encode()
     message = b"".join(
@@ -115,6 +117,14 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
         )
     )
     return message
+
+
+_ONE_PART = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+
+
+def _boundary(edition: Edition) -> str:
+    """What parts the parts; empty where there is one part alone. "=_" never stands in quoted-printable."""
+    return "" if edition.plain_text else f"=_{edition.content_hash[:32]}"
 
 
 _ORDINARY = re.compile(r"[A-Za-z]+(?:[ .'-]{1,2}[A-Za-z]+)*\.?|")
@@ -141,7 +151,7 @@ def _fixed_head(newsletter: str, subject: str, sender: str, reply_to: str, list_
         + header.plain_field("X-Auto-Response-Suppress", "OOF, AutoReply")
         + (header.plain_field("Feedback-ID", feedback_id) if feedback_id else "")
         + header.plain_field("MIME-Version", "1.0")
-        + f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
+        + (f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n' if boundary else _ONE_PART)
     )
     verify(head.encode("ascii") + b"\r\n", _shared(newsletter, subject, from_, answers, list_id, feedback_id, boundary), parts=0)
     return head
@@ -161,7 +171,11 @@ def _shared(
         "X-Auto-Response-Suppress": "OOF, AutoReply",
         "Feedback-ID": feedback_id,
         "MIME-Version": "1.0",
-        "Content-Type": f'multipart/alternative; boundary="{boundary}"',
+        **(
+            {"Content-Type": f'multipart/alternative; boundary="{boundary}"'}
+            if boundary
+            else {"Content-Type": "text/plain; charset=utf-8", "Content-Transfer-Encoding": "quoted-printable"}
+        ),
     }
     return {name: value for name, value in fields.items() if value or name != "Feedback-ID"}
 
@@ -170,7 +184,7 @@ def intended(edition: Edition, envelope: Envelope, reader: Reader, to: Address) 
     """The header fields that a message must have, decoded, in order."""
     sender, reply_to = header.address(envelope.sender), header.address(envelope.reply_to)
     uris = [f"<{reader.unsubscribe_url}>", *([f"<{reader.unsubscribe_mailto}>"] if reader.unsubscribe_mailto else [])]
-    boundary = f"=_{edition.content_hash[:32]}"
+    boundary = _boundary(edition)
     return {
         "To": to,
         "Date": envelope.date,

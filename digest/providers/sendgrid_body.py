@@ -179,7 +179,7 @@ def _shared_body(shared: Parcel, subject: str, tags: _Tags, *, sandbox: bool) ->
         "subject": subject,
         "content": [
             {"type": "text/plain", "value": edition.text.fill(tags.text)},
-            {"type": "text/html", "value": edition.html.fill(tags.html)},
+            *([] if edition.plain_text else [{"type": "text/html", "value": edition.html.fill(tags.html)}]),
         ],
         "mail_settings": {"sandbox_mode": {"enable": sandbox}, "footer": {"enable": False}},
         "tracking_settings": {name: dict(setting) for name, setting in _TRACKING.items()},

@@ -269,11 +269,10 @@ def _subjects(request: Request, reader: Subscriber, issue: str, number: str) -> 
     except DigestError as error:
         raise LinkError("this link leads to an issue that cannot be read") from error
     labels = {one.id: one.label for one in request.app.state.glimpse.lists().all}
-    under = material.catalogue.follows.get(numbers.get(number, ""), frozenset())
-    found = [(id, labels[id]) for id in reader.interests if id in under and id in labels]
-    if not found:
+    if number not in numbers:
         raise LinkError("this link is not one of ours")
-    return found
+    under = material.catalogue.follows.get(numbers[number], frozenset())
+    return [(id, labels[id]) for id in reader.interests if id in under and id in labels]
 
 
 def _fewer_page(request: Request, reader: Subscriber, subjects: list[tuple[str, str]], done: str) -> Response:
