@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from digest import feedback, handover, issue, plan
+from digest import feedback, handover, issue, plan, readers
 from digest.errors import IssueError, IssueWaits, ProviderUnusable
 from digest.handover import Progress, cancelling_of
 from digest.model import DeliveryState as S
@@ -120,6 +120,7 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
     if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
         return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name) or _show_again(workspace, row))
     _refuse_paused(row)
+    readers.end_pauses(workspace)  # who wanted nothing until today is planned for again
     provider = make(workspace.config, workspace.path)
     try:
         ready = issue.make_ready(workspace, name)

@@ -37,6 +37,7 @@ def subscribers_import(
 
 @subscribers_app.command("export")
 def subscribers_export(
+    address: Annotated[str | None, typer.Argument(metavar="[ADDRESS]", help="Everything about this person only, as `show` does.")] = None,
     workspace: Folder = HERE,
     file: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, readable by you alone; else to stdout.")] = None,
     as_json: Json = False,
@@ -45,6 +46,9 @@ def subscribers_export(
     from digest.store import people
     from digest.subscribe import export_rows
 
+    if address is not None:
+        subscribers_show(address, workspace)
+        return
     with open_(workspace) as opened, opened.store.read() as tx:
         everyone = (person.subscriber for person in people.everyone(tx, opened.store.vault))
         text = io.StringIO()

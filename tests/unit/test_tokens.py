@@ -10,7 +10,7 @@ from digest.tokens import DATED, PATHS, link, read, sign, verify
 ABOUT = st.binary(min_size=16, max_size=16).map(bytes.hex)
 KEYS = st.binary(min_size=32, max_size=32)
 PURPOSES = st.sampled_from(sorted(PATHS))
-MADE = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(lambda at: at.replace(microsecond=0))
+MADE = st.integers(1_600_000_000, 4_000_000_000).map(lambda second: datetime.fromtimestamp(second, UTC))
 
 
 @given(PURPOSES, ABOUT, KEYS, MADE)
