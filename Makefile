@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ISSUE_DATE ?= 2026-05-01
 
-.PHONY: help run test lint unit integration acceptance browser nightly bench lock clean
+.PHONY: help run test lint unit integration acceptance browser nightly bench help-text lock clean
 
 help:
 	@echo "make run      gather, compose and put the demo issue of $(ISSUE_DATE) in var/outbox"
@@ -56,6 +56,10 @@ nightly: .venv/test.done
 	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline --python $(BIN)/python --editable .
 	@touch $@ .venv/run.done
+
+# After a command was added or described anew: what `digest --help` prints without importing any of them.
+help-text: .venv/test.done
+	@$(BIN)/python -c 'from digest.cli.commands import help_text; print(help_text(), end="")' > digest/cli/help.txt
 
 lock: .venv/bin/uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group build pyproject.toml -o requirements.lock

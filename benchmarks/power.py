@@ -76,12 +76,12 @@ def image(folder: Path) -> tuple[bytes, Vault, int]:
     slot = Slot(cadence="monthly", local_date=date(2026, 5, 1), opens_after=AT - timedelta(days=30), due_at=AT)
     with store.write() as tx:
         issue = issues.put_issue(tx, slot, known_seq=0, content_hash="", frozen={}, uncertain="hold")
-        edition = plans.put_edition(tx, issue, "e", "{}", 1)
+        edition = plans.put_editions(tx, issue, [plans.NewEdition("e", "{}", 1)])["e"]
         rows = []
         for n in range(READERS):
             email = f"r{n}@example.org"
             rows.append(people.add(tx, store.vault, parse(email), Subscriber(id="", email=email), AT))
-        chosen = [Plan(row, ("gut",), edition, S.PLANNED, "", (), ()) for row in rows]
+        chosen = [Plan(row, ("gut",), edition, S.PLANNED, "") for row in rows]
         plans.put_plans(tx, issue, chosen, "Fri, 01 May 2026 09:00:00 +0100")
         plans.open_for_dispatch(tx, issue)
     store.close()

@@ -1,40 +1,55 @@
-"""How fast the SMTP provider hands messages over, beside Postfix's own `smtp-source`, into the same kind of sink.
+"""How fast SMTP hand-over is with the ledger on, beside Postfix's own `smtp-source`, into the same kind of sink.
 
-    python -m benchmarks.smtp_handover [--messages 4000] [--connections 4] [--rounds 5]
+    python -m benchmarks.smtp_handover [--messages 6000] [--connections 4] [--rounds 3] [--batch 50] [--processes 2]
 
-Each round starts a fresh `smtp-sink` for each sender: `smtp-source -d -l 51200`, a C program that sends one prepared message over
-and over, and our provider, which makes each message (about 50 KB, composed with the repository's templates), takes its SHA-256
-and hands it over as `digest send` does, one message a call, in as many threads as connections, without the ledger. The order of
-the two alternates. Prints messages per second for each round and the ratio of the medians; no more than 20,000 messages, and 120 s
-for one sender, after which it fails. Needs Debian's postfix (tests/integration/providers/get-postfix).
+Each round starts a fresh `smtp-sink` for each sender, in an order that alternates: `smtp-source -d -l 51200`, a C program that sends
+one prepared message over and over; our provider by itself (it makes each message of about 50 KB, takes its SHA-256 and hands it
+over, without the ledger, in as many threads as connections); and an issue handed over as `digest send` does, every delivery
+claimed and settled in the ledger (SQLite, synchronous=FULL), in one process and in several. The rate of an issue is taken from
+its first settled claim on; how long starting up took is printed beside it. Prints each round, the medians, and their ratios to
+smtp-source; and the processor time a message of each sender (with starting up) and of its sink, which on a machine that others
+use as well says more than the rate does. At most 20,000 messages, and 300 s for one sender, after which it fails. Needs Debian's
+postfix (tests/integration/providers/get-postfix).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import random
+import resource
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
+from digest import crew, dispatch, gather, handover, interests, issue, plan
 from digest.compose import Edition, compile_issue, make_edition, make_message
 from digest.config import SmtpSettings
-from digest.providers import Parcel
+from digest.model import Selection
+from digest.providers import Parcel, make
 from digest.providers.smtp import Smtp
+from digest.store import outcomes
+from digest.subscribe import import_file
+from digest.workspace import open_workspace
 from tests.support import compose
+from tests.support.make import CONFIG, make_workspace, write_summary
 
 SBIN = Path("/usr/sbin")
-LONGEST_S = 120
+LONGEST_S = 300
 MOST = 20_000
 LENGTH = 51_200
+ISSUE, ON = "monthly-2026-05-01", date(2026, 5, 1)
 ENVELOPE = compose.envelope()
 READER = compose.reader()
 
@@ -42,32 +57,114 @@ READER = compose.reader()
 def main() -> int:
     """Run the rounds and print what they gave."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--messages", type=int, default=4000)
+    parser.add_argument("--messages", type=int, default=6000)
     parser.add_argument("--connections", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=50, help="delivery.smtp.batch")
+    parser.add_argument("--processes", type=int, default=2, help="delivery.processes of the last sender")
     given = parser.parse_args()
     if not (SBIN / "smtp-sink").exists():
         parser.error("no smtp-sink: run tests/integration/providers/get-postfix as root")
     messages = min(given.messages, MOST)
     edition = about(LENGTH)
-    size = len(make_message(edition, READER, ENVELOPE))
-    senders: dict[str, Callable[[int], None]] = {
-        "smtp-source": lambda port: source(port, messages, given.connections),
-        "digest": lambda port: ours(port, messages, given.connections, edition),
-    }
-    say(f"Python {platform.python_version()}, {messages} messages a round, {given.connections} connections, {LENGTH} and {size} bytes each")
-    rates: dict[str, list[float]] = {name: [] for name in senders}
-    for at in range(given.rounds):
-        for name in sorted(senders, reverse=at % 2 == 0):
-            with sink() as port:
-                began = time.perf_counter()
-                senders[name](port)
-                rates[name].append(messages / (time.perf_counter() - began))
-        say(f"round {at + 1}: " + ", ".join(f"{name} {found[-1]:,.0f}/s" for name, found in rates.items()))
-    median = {name: statistics.median(found) for name, found in rates.items()}
-    say("median: " + ", ".join(f"{name} {rate:,.0f}/s" for name, rate in median.items()))
-    say(f"ratio digest to smtp-source: {median['digest'] / median['smtp-source']:.2f}")
+    with tempfile.TemporaryDirectory(prefix="digest-bench-") as name:
+        planned = plan_issue(Path(name) / "planned", messages)
+        several = f"ledger, {given.processes} processes"
+        senders: dict[str, Callable[[int], float]] = {
+            "smtp-source": lambda port: timed(messages, lambda: source(port, messages, given.connections)),
+            "provider alone": lambda port: timed(messages, lambda: ours(port, messages, given.connections, edition)),
+            "ledger, 1 process": lambda port: issue_rate(planned, port, given.connections, given.batch, 1),
+            several: lambda port: issue_rate(planned, port, given.connections, given.batch, given.processes),
+        }
+        size = len(make_message(edition, READER, ENVELOPE))
+        say(
+            f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {messages} messages a round, "
+            f"{given.connections} connections, claims of {given.batch}; "
+            f"bytes: {LENGTH} (source), {size} (alone), {mean_bytes(planned)} (issue)"
+        )
+        rates: dict[str, list[float]] = {name: [] for name in senders}
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in senders}
+        for at in range(given.rounds):
+            for sender in list(senders) if at % 2 == 0 else reversed(senders):
+                began_s = processor_s()
+                with sink() as port:
+                    rates[sender].append(senders[sender](port))
+                    between_s = processor_s()  # the sink's is not in it before it has ended
+                times[sender].append((between_s - began_s, processor_s() - between_s))
+            say(f"round {at + 1}: " + ", ".join(f"{sender} {found[-1]:,.0f}/s" for sender, found in rates.items()))
+    median = {sender: statistics.median(found) for sender, found in rates.items()}
+    for sender, rate in median.items():
+        own_s, sinks_s = (statistics.median(one[n] for one in times[sender]) for n in (0, 1))
+        say(
+            f"median of {sender}: {rate:,.0f}/s, ratio to smtp-source {rate / median['smtp-source']:.2f}; "
+            f"processor time a message {own_s / messages * 1e6:,.0f} us, of its sink {sinks_s / messages * 1e6:,.0f} us"
+        )
     return 0
+
+
+def processor_s() -> float:
+    """Processor time of this process and of those it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def timed(messages: int, work: Callable[[], None]) -> float:
+    """Messages a second."""
+    began = time.perf_counter()
+    work()
+    return messages / (time.perf_counter() - began)
+
+
+def plan_issue(folder: Path, readers: int) -> Path:
+    """A workspace with an issue planned for so many readers, eleven teasers each."""
+    people = "email,name,interests\n" + "".join(f"r{n}@example.org,Reader {n},gut;vision\n" for n in range(readers))
+    made = make_workspace(folder, config=CONFIG + "selection: {max_per_interest: 6}\n", subscribers=people)
+    for n in range(11):
+        write_summary(made, f"s{n}", tags="gut" if n % 2 else "vision", takeaway="What was found, told in a sentence that goes on.")
+    with open_workspace(made, ON) as opened:
+        import_file(opened, made / "subscribers" / "people.csv", interests.load(made))
+        gather.gather(opened)
+        issue.draft(opened, "monthly")
+        plan.plan(opened, issue.make_ready(opened, ISSUE))
+    return made
+
+
+def mean_bytes(planned: Path) -> int:
+    """How large the issue's messages are, by one of them."""
+    with open_workspace(planned, ON) as opened, opened.store.read() as tx:
+        ready = issue.make_ready(opened, ISSUE)
+        (chosen, _), *_ = outcomes.selections(tx, ready.row.id)
+        return len(make_message(make_edition(ready.compiled, Selection.model_validate_json(chosen)), READER, ENVELOPE))
+
+
+def issue_rate(planned: Path, port: int, connections: int, batch: int, processes: int) -> float:
+    """Hand a copy of the planned issue over; messages a second from the first that was settled on."""
+    folder = planned.parent / "work"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(planned, folder)
+    smtp = f"{{port: {port}, connections: {connections}, batch: {batch}}}"
+    settings = f"delivery: {{provider: smtp, processes: {processes}, max_per_minute: 100000000, smtp: {smtp}}}\n"
+    (folder / "config.yaml").write_text(CONFIG + "selection: {max_per_interest: 6}\n" + settings, encoding="utf-8")
+    first: list[tuple[float, int]] = []
+    with open_workspace(folder, ON) as opened:
+        ready = issue.make_ready(opened, ISSUE)
+        provider = make(opened.config, opened.path)
+        began = time.perf_counter()
+
+        def progress(step: handover.Progress) -> None:
+            if not first:
+                first.append((time.perf_counter(), step.done))
+            if time.perf_counter() - began > LONGEST_S:
+                raise TimeoutError("the issue took too long")
+
+        drained = crew.drain(opened, provider, ready, progress)
+        ended = time.perf_counter()
+        provider.close()
+        stands = dispatch.status(opened, ISSUE)
+    if drained.stop or stands.accepted != stands.planned or drained.accepted != stands.planned:
+        raise RuntimeError(f"not all was accepted: {drained}")
+    say(f"  {processes} process{'es' if processes > 1 else ''}: {first[0][0] - began:.2f} s until the first, {ended - began:.2f} s in all")
+    return (stands.planned - first[0][1]) / (ended - first[0][0])
 
 
 def say(line: str) -> None:

@@ -17,6 +17,7 @@ from digest.problems import Problem, line_of, parse_yaml
 def check(workspace: Path) -> tuple[Problem, ...]:
     """Every problem in configuration, interests, templates, summaries and subscriber files; errors and warnings."""
     settings, problems = config.examine(workspace)
+    problems += tuple(_webhook_keys(workspace, settings))
     lists, found = interests.examine(workspace)
     problems += found
     problems += tuple(_templates(workspace))
@@ -26,6 +27,21 @@ def check(workspace: Path) -> tuple[Problem, ...]:
         problems += tuple(_idle_rules(workspace, settings, lists, summaries + _gathered(workspace, settings)))
     problems += tuple(_subscribers(workspace, settings, lists))
     return tuple(sorted(dict.fromkeys(problems), key=lambda p: (p.file, p.line, p.severity)))
+
+
+def _webhook_keys(workspace: Path, settings: Config | None) -> Iterator[Problem]:
+    """Keys that no event could ever be checked with."""
+    if settings is None or not settings.delivery.sendgrid.webhook_keys:
+        return
+    from digest.web.webhooks import load_key
+
+    _, tree, _ = parse_yaml("config.yaml", (workspace / "config.yaml").read_text(encoding="utf-8"))
+    for place, text in enumerate(settings.delivery.sendgrid.webhook_keys, 1):
+        try:
+            load_key(text, place)
+        except ConfigError as error:
+            line = line_of(tree, ("delivery", "sendgrid", "webhook_keys", place - 1))
+            yield Problem(file="config.yaml", line=line, text=str(error).removeprefix("config.yaml: "))
 
 
 def _templates(workspace: Path) -> Sequence[Problem]:

@@ -299,6 +299,16 @@ class SoftBounces(Frozen):
     days: Annotated[int, Field(ge=1)] = 120
 
 
+class Brake(Frozen):
+    """An issue pauses by itself when more than ``hard_percent`` of the first ``first`` messages (of all, where it has fewer) come
+    back because their addresses are gone, or when ``policy_refusals`` were refused for what we are or say. 0 refusals: never.
+    """
+
+    first: Annotated[int, Field(ge=20)] = 200
+    hard_percent: Annotated[float, Field(gt=0, le=100)] = 5
+    policy_refusals: Annotated[int, Field(ge=0)] = 1
+
+
 class DeliverySettings(Frozen):
     """Who carries the messages, to whom, how fast."""
 
@@ -307,13 +317,27 @@ class DeliverySettings(Frozen):
     uncertain: Literal["hold", "resend", "cancel_resend"] = "hold"
     resend_after_h: Annotated[float, Field(ge=0)] = 4
     late_limit_h: Annotated[float, Field(gt=0)] | None = None
+    processes: Annotated[int, Field(ge=1, le=32)] = 1
     max_per_minute: Annotated[int, Field(ge=1)] = 6000
     max_per_minute_and_domain: Annotated[int, Field(ge=1)] | None = None
     warm_up: WarmUp | None = None
     soft_bounces: SoftBounces = SoftBounces()
+    brake: Brake = Brake()
     outbox: OutboxSettings = OutboxSettings()
     smtp: SmtpSettings = SmtpSettings()
     sendgrid: SendGridSettings = SendGridSettings()
+
+
+class Retention(Frozen):
+    """For how many days what is only needed for a while is kept: the provider's events, the record of each attempt, sign-ups
+    that nobody confirmed, the note of a mail that left, and those who left; None keeps them.
+    """
+
+    events_days: Annotated[int, Field(ge=7)] = 30
+    attempts_days: Annotated[int, Field(ge=30)] = 400
+    unconfirmed_days: Annotated[int, Field(ge=1, le=60)] = 7
+    mail_days: Annotated[int, Field(ge=30, le=3650)] = 30
+    left_days: Annotated[int, Field(ge=1)] | None = 365
 
 
 class Fetch(Frozen):
@@ -327,6 +351,7 @@ class Fetch(Frozen):
     max_bytes: Annotated[int, Field(ge=1024, le=100_000_000)] = 5 * 1024 * 1024
     allow: tuple[str, ...] = ()
     parallel: Annotated[int, Field(ge=1, le=64)] = 16
+    parallel_per_host: Annotated[int, Field(ge=1, le=64)] = 4
 
 
 def _origin(value: str) -> str:
@@ -375,14 +400,6 @@ class Pages(Frozen):
     api: tuple[Origin, ...] = ()
     theme: Theme = Theme()
     budgets: Budgets = Budgets()
-
-
-class Retention(Frozen):
-    """After how many days things are let go by themselves. ``left``: who left is erased; None keeps them."""
-
-    unconfirmed_days: Annotated[int, Field(ge=1, le=60)] = 7
-    mail_days: Annotated[int, Field(ge=30, le=3650)] = 30
-    left_days: Annotated[int, Field(ge=1)] | None = 365
 
 
 class Config(BaseSettings):

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from digest import feedback, handover, issue, plan, readers
+from sqlalchemy import Connection
+
+from digest import crew, feedback, hosting, issue, plan, readers
 from digest.errors import IssueError, IssueWaits, ProviderUnusable
 from digest.handover import Progress, cancelling_of
 from digest.model import DeliveryState as S
 from digest.model import Frozen, IssueState
 from digest.providers import Provider, make
-from digest.store import Store, holding, issues, ledger, now, outcomes
+from digest.store import Store, holding, hosted, issues, ledger, now, outcomes
 from digest.store.issues import IssueRow
 from digest.store.mark import doubtful_issues, epoch_of, highest_attempt, new_epoch, put_doubtful_issues
 from digest.workspace import Workspace
@@ -118,6 +120,7 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
     if row.state is IssueState.CANCELLED:
         _settle_cancelled(workspace, row)
     if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
+        _clear(workspace)
         return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name) or _show_again(workspace, row))
     _refuse_paused(row)
     readers.end_pauses(workspace)  # who wanted nothing until today is planned for again
@@ -126,9 +129,12 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
         ready = issue.make_ready(workspace, name)
         plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
         resolved = recover(workspace, provider, ready.row)
-        drained = handover.Run(workspace, provider, ready, progress).drain()
+        hosting.clear(workspace, provider)
+        hosting.begin(workspace, provider, ready)
+        drained = crew.drain(workspace, provider, ready, progress)
         settle_uncertain(workspace, provider, ready.row)
         _close(workspace, ready.row)
+        hosting.clear(workspace, provider)
         place = None if drained.stop else provider.finish(name, f"{workspace.config.newsletter.name}, {ready.row.local_date.isoformat()}")
     finally:
         provider.close()
@@ -139,12 +145,26 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
     return SendReport(handed_over=drained.accepted, resolved=resolved, status=stands, open=shown, waits=drained.waits or _waits(stands))
 
 
+def _clear(workspace: Workspace) -> None:
+    """Remove what the run that ended an issue could not."""
+    with workspace.store.read() as tx:
+        left = hosted.left_over(tx, workspace.config.delivery.provider)
+    if left:
+        provider = make(workspace.config, workspace.path)
+        try:
+            hosting.clear(workspace, provider)
+        finally:
+            provider.close()
+
+
 def _refuse_paused(row: IssueRow) -> None:
     if row.paused_at is not None:
         raise IssueWaits(f"{row.name} is paused ({row.pause_reason}); `digest resume {row.name}` lets it go on")
 
 
 def _waits(stands: StatusReport) -> str:
+    if not stands.ready and stands.inflight:
+        return f"{stands.inflight} are in the hands of another worker, or of one that died; `digest status {stands.issue}` tells until when"
     if not stands.ready:
         return ""
     if stands.paused:
@@ -170,17 +190,18 @@ def _show_again(workspace: Workspace, row: IssueRow) -> str:
 
 def recover(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
     """Settle what an earlier run left open by what the provider knows for certain. Returns how many are resolved."""
+    crew.require_nobody(workspace)
     feedback.apply(workspace)  # what the provider has told meanwhile comes before any other evidence
     with workspace.store.write() as tx:
-        # The workspace is held, and the embedded store has one sender at a time: whoever had a lease is gone.
-        ledger.reap(tx, row.id, everything=True)
+        # The workspace is held. With the embedded store whoever had a lease is gone; other machines' leases may be alive.
+        ledger.reap(tx, row.id, everything=not workspace.store.shared)
         open_rows = ledger.uncertain(tx, row.id, provider.name)
     known = provider.look_up(row.name, [did for _, did in open_rows]) if open_rows else {}
     with workspace.store.write() as tx:
         sent = [id for id, did in open_rows if known.get(did) is True]
         unsent = [id for id, did in open_rows if known.get(did) is False]
         resolved = ledger.resolve(tx, sent, S.ACCEPTED, "", "look-up")
-        if row.state is IssueState.CANCELLED:
+        if _ended(tx, row):
             resolved += ledger.resolve(tx, unsent, S.SKIPPED, "cancelled", "look-up")
         else:
             resolved += ledger.resolve(tx, unsent, S.READY, "", "look-up")
@@ -206,10 +227,9 @@ def settle_uncertain(workspace: Workspace, provider: Provider, row: IssueRow) ->
     Returns how many are ready again.
     """
     feedback.apply(workspace)
-    ended = row.state is IssueState.CANCELLED
-    again = _void(workspace, provider, row) if row.uncertain == "cancel_resend" and not ended else 0
+    again = _void(workspace, provider, row) if row.uncertain == "cancel_resend" and row.state is not IssueState.CANCELLED else 0
     with workspace.store.write() as tx:
-        if row.uncertain == "resend" and not ended:
+        if row.uncertain == "resend" and not _ended(tx, row):
             after = timedelta(hours=workspace.config.delivery.resend_after_h)
             silent = holding.silent(tx, row.id, after, events=provider.tells)
             for did in ledger.dids(tx, silent):
@@ -233,11 +253,20 @@ def _void(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
     for (ref, started_at), rows in attempts.items():
         if cancelling.void_ref(ref, started_at):
             with workspace.store.write() as tx:
-                for did in ledger.dids(tx, rows):
+                unsettled = ledger.unsettled(tx, rows)  # somebody may have decided while the provider was asked
+                if _ended(tx, row):
+                    ledger.resolve(tx, unsettled, S.SKIPPED, "cancelled", "cancelled")
+                    continue
+                for did in ledger.dids(tx, unsettled):
                     holding.record(tx, "policy cancel_resend", "send again", did, "the earlier attempt is void")
-                again += ledger.resolve(tx, rows, S.READY, "", "cancelled")
+                again += ledger.resolve(tx, unsettled, S.READY, "", "cancelled")
                 holding.reopen(tx, row.id)
     return again
+
+
+def _ended(tx: Connection, row: IssueRow) -> bool:
+    """Whether the issue is cancelled by now; ``row`` is older than the provider's answer."""
+    return issue.find(tx, row.name).state is IssueState.CANCELLED
 
 
 def _close(workspace: Workspace, row: IssueRow) -> None:
@@ -257,20 +286,23 @@ def check_restored(store: Store) -> None:
     when it is planned. Nothing is ever sent again by itself.
     """
     with store.read() as tx:
-        mark, older, named = store.guard.read(), store.guard.is_older_copy(tx), bool(epoch_of(tx))
-    if named and mark is not None and not older:
+        mark, older, epoch = store.guard.read(), store.guard.is_older_copy(tx), epoch_of(tx)
+    if epoch and mark is not None and mark.epoch == epoch and not older:
         return
     with store.write() as tx:
+        older = store.guard.is_older_copy(tx)  # another machine may have dealt with it meanwhile
         if older:
-            known = {name for _, name in holding.open_issues(tx)}
             for id, _ in holding.open_issues(tx):
                 holding.doubt(tx, id, "the database was restored from an older copy")
                 holding.pause(tx, id, "the database was restored from an older copy")
+            holding.record(tx, "restore guard", "pause", "all open issues")
+        if older or (mark is not None and mark.epoch != epoch_of(tx)):
+            known = {name for _, name in holding.open_issues(tx)}
             done = {row.name for row in issues.every(tx) if row.state in (IssueState.FINISHED, IssueState.CANCELLED)}
             unknown = frozenset(mark.issues if mark else ()) - known - done
             put_doubtful_issues(tx, doubtful_issues(tx) | unknown)
-            holding.record(tx, "restore guard", "pause", "all open issues")
-        epoch, attempts = new_epoch(tx), highest_attempt(tx)
+        epoch = new_epoch(tx) if older else epoch_of(tx) or new_epoch(tx)
+        attempts = highest_attempt(tx)
     for name in mark.issues if mark else ():
         store.guard.write(epoch, attempts, name, now=True)
     store.guard.write(epoch, attempts, now=True)

@@ -25,6 +25,10 @@ class StoreError(DigestError):
     """The database cannot be reached, is busy, or has another schema."""
 
 
+class StoreAway(StoreError):
+    """The database server is away for a moment, or others were in the way: trying the same again is right."""
+
+
 class BusyError(StoreError):
     """Another run holds this workspace."""
 

@@ -80,18 +80,22 @@ def forecast(workspace: Workspace, name: str) -> list[tuple[str, int]]:
         row = issue.find(tx, name)
         material = issue.material_of(tx, workspace, row)
     planner = plan.Planner(issue.Ready(row, material, material.compile(workspace)))
-    counted: dict[str, int] = {}
+    kinds: dict[plan.Kind, int] = {}
     last = 0
     while True:
         with workspace.store.read() as tx:
             page = planner.page(tx, last)
         if not page:
-            return list(counted.items())
-        for _, follower in page:
-            _, edition = planner.choose(follower)
-            body = edition.selection if edition else ""
-            counted[body] = counted.get(body, 0) + 1
+            break
+        for _, kind in page:
+            kinds[kind] = kinds.get(kind, 0) + 1
         last = page[-1][0].row
+    counted: dict[str, int] = {}
+    for kind, count in kinds.items():
+        edition = planner.choose(kind)
+        body = edition.selection if edition else ""
+        counted[body] = counted.get(body, 0) + count
+    return list(counted.items())
 
 
 class Verdict(Frozen):

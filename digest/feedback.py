@@ -14,14 +14,15 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from digest import bounces
-from digest.config import SoftBounces
+from digest import bounces, brake
+from digest.config import DeliverySettings, SoftBounces
 from digest.events import Event, Joined, from_bounce, join, read_sendgrid, soft_suppression, stronger, suppression_of
 from digest.mailbox import read as read_mailbox
 from digest.model import Frozen, Status
 from digest.model import Instant as UtcInstant
 from digest.store import Store, events, holding, now, suppressions
 from digest.store.events import Attempt, Known
+from digest.store.returns import Return
 from digest.workspace import Workspace
 
 _BODIES = 4  # read in one transaction
@@ -39,6 +40,7 @@ class Report(Frozen):
     suppressed: int = 0
     left: int = 0
     unreadable: int = 0
+    paused: int = 0
     unknown: int = 0
 
 
@@ -52,6 +54,7 @@ class _Tally:
     suppressed: int = 0
     left: int = 0
     unreadable: int = 0
+    paused: int = 0
 
 
 # --- taking in -----------------------------------------------------------------------------------------------------------
@@ -109,7 +112,7 @@ def apply(workspace: Workspace) -> Report:
     tally, store = _Tally(), workspace.store
     while _read_bodies(store, tally):
         pass
-    while _join_some(store, workspace.config.delivery.soft_bounces, tally):
+    while _join_some(store, workspace.config.delivery, tally):
         pass
     with store.write() as tx:
         tally.accepted_by_sibling += events.accept_siblings(tx, events.proven_open_attempts(tx))
@@ -142,7 +145,7 @@ def _events_in(tx: Connection, body: events.Body) -> Iterable[Event]:
     return [event if event.did or attempt.n != 1 else event._replace(did=events.only_delivery_of(tx, attempt.id))]
 
 
-def _join_some(store: Store, soft: SoftBounces, tally: _Tally) -> bool:
+def _join_some(store: Store, settings: DeliverySettings, tally: _Tally) -> bool:
     with store.write() as tx:
         fresh = events.fresh(tx, _EVENTS)
         if not fresh:
@@ -151,7 +154,9 @@ def _join_some(store: Store, soft: SoftBounces, tally: _Tally) -> bool:
         aids = events.attempts(tx, {event.aid for of_one in told.values() for event in of_one if event.aid})
         tally.accepted_by_event += events.write_joined(tx, list(_joined(known, told, aids)))
         tally.accepted_by_sibling += events.accept_siblings(tx, _proven(known, told, aids))
-        _follow_up(tx, known, told, soft, tally)
+        _follow_up(tx, known, told, settings.soft_bounces, tally)
+        for issue, returned in _returned(known, told).items():
+            tally.paused += brake.check(tx, issue, settings.brake, returned)
         rows = [row for of_one in fresh.values() for row in of_one]
         events.mark_joined(tx, rows)
         tally.joined += len(rows)
@@ -204,6 +209,16 @@ def _keep_bounces(tx: Connection, known: Sequence[Known], told: Mapping[str, Seq
         if event.kind == "bounce" and event.verdict
     ]
     events.put_bounces(tx, rows)
+
+
+def _returned(known: Sequence[Known], told: Mapping[str, Sequence[Event]]) -> dict[int, list[Return]]:
+    """What came back, by issue."""
+    found: dict[int, list[Return]] = {}
+    for one in known:
+        back = [Return(one.did, event.verdict, event.code) for event in told[one.did] if event.kind == "bounce" and event.verdict]
+        if back:
+            found.setdefault(one.issue, []).extend(back)
+    return found
 
 
 def _latest(*times: datetime | None) -> datetime | None:

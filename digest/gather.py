@@ -6,21 +6,29 @@ One broken source or entry never stops the others.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
 from digest import sources
 from digest.compose.clean import link
-from digest.config import Source
+from digest.config import FeedSource, JsonSource, PageSource, Source
 from digest.errors import SourceError
 from digest.model import Frozen, Harvest, Refusal, Summary
 from digest.store import catalogue, now
 from digest.store.catalogue import SourceState
 from digest.workspace import Workspace
+
+# What is kept in one transaction, at most: so many readings or summaries, or what came within so many seconds.
+_READINGS, _PIECES, _WAIT_S = 50, 200, 0.5
 
 
 class SourceReport(Frozen):
@@ -79,16 +87,69 @@ def gather(workspace: Workspace, progress: Callable[[str], None] = lambda _: Non
     with workspace.store.read() as tx:
         states = catalogue.sources(tx)
     configured = workspace.config.sources
-    with ThreadPoolExecutor(max_workers=workspace.config.fetch.parallel) as pool:
-        readings = pool.map(lambda source: _read(workspace, source, states.get(source.name)), configured)
-        reports = []
-        for reading in readings:
-            progress(reading.source.name)
-            reports.append(_keep(workspace, reading, dry_run))
+    turns = _Turns(workspace.config.fetch.parallel_per_host)
+    reports: list[SourceReport] = []
+    try:
+        with ThreadPoolExecutor(max_workers=workspace.config.fetch.parallel) as pool:
+            # Begun host by host in turn, kept in the order of config.yaml: the first source of a piece keeps its text.
+            begun = {source.name: pool.submit(_read, workspace, source, states.get(source.name), turns) for source in spread(configured)}
+            for some in _together(progress, (begun.pop(source.name) for source in configured)):
+                reports += _keep(workspace, some, dry_run)
+    finally:
+        sources.release()
     return GatherReport(sources=tuple(reports))
 
 
-def _read(workspace: Workspace, source: Source, state: SourceState | None) -> _Reading:
+def host_of(source: Source) -> str:
+    """The host that a source is read from; empty for what lies on this machine."""
+    return urlsplit(source.url).hostname or "" if isinstance(source, FeedSource | PageSource | JsonSource) else ""
+
+
+def spread(configured: Sequence[Source]) -> list[Source]:
+    """The sources in an order in which those of one host stand far apart: the first of each host, then the second of each."""
+    seen: Counter[str] = Counter()
+    ranked = []
+    for place, source in enumerate(configured):
+        host = host_of(source)
+        ranked.append((seen[host] if host else 0, place, source))
+        seen[host] += 1
+    return [source for _, _, source in sorted(ranked, key=lambda one: one[:2])]
+
+
+class _Turns:
+    """At most so many readings of one host at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._hosts: dict[str, threading.Semaphore] = {}
+        self._lock = threading.Lock()
+
+    def of(self, source: Source) -> AbstractContextManager[object]:
+        """Held while the source is read."""
+        host = host_of(source)
+        if not host:
+            return nullcontext()
+        with self._lock:
+            return self._hosts.setdefault(host, threading.Semaphore(self._most))
+
+
+def _together(progress: Callable[[str], None], readings: Iterable[Future[_Reading]]) -> Iterator[list[_Reading]]:
+    """Readings in portions for one transaction each: what is durable costs a wait for the disk, and most readings bring nothing."""
+    portion: list[_Reading] = []
+    begun_at = time.monotonic()
+    for future in readings:
+        reading = future.result()
+        progress(reading.source.name)
+        portion.append(reading)
+        pieces = sum(len(one.harvest.summaries) for one in portion if one.harvest)
+        if len(portion) >= _READINGS or pieces >= _PIECES or time.monotonic() - begun_at > _WAIT_S:
+            yield portion
+            portion, begun_at = [], time.monotonic()
+    if portion:
+        yield portion
+
+
+def _read(workspace: Workspace, source: Source, state: SourceState | None, turns: _Turns) -> _Reading:
     known = state is not None and state.settings_hash == _settings_hash(source) and not state.error
     context = sources.Context(
         workspace=workspace.path,
@@ -99,7 +160,8 @@ def _read(workspace: Workspace, source: Source, state: SourceState | None) -> _R
         last_modified=state.last_modified if state and known else "",
     )
     try:
-        return _Reading(source, sources.read(source, context), "")
+        with turns.of(source):
+            return _Reading(source, sources.read(source, context), "")
     except SourceError as error:
         return _Reading(source, None, str(error))
 
@@ -112,16 +174,18 @@ class _DryRun(Exception):
     """Raised to undo the transaction of a dry run."""
 
 
-def _keep(workspace: Workspace, reading: _Reading, dry_run: bool) -> SourceReport:
-    report = SourceReport(name=reading.source.name)
+def _keep(workspace: Workspace, readings: Sequence[_Reading], dry_run: bool) -> list[SourceReport]:
+    reports: list[SourceReport] = []
+    configured = {source.name for source in workspace.config.sources}
     try:
         with workspace.store.write() as tx:
-            report = _write(tx, reading, now(tx), {source.name for source in workspace.config.sources})
+            at = now(tx)
+            reports = [_write(tx, reading, at, configured) for reading in readings]
             if dry_run:
                 raise _DryRun
     except _DryRun:
         pass
-    return report
+    return reports
 
 
 def _write(tx: Connection, reading: _Reading, at: datetime, configured: Collection[str]) -> SourceReport:

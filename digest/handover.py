@@ -1,7 +1,7 @@
 """One run over an issue's ready deliveries: intent before the call, outcome after (RELIABILITY section 1.3).
 
 Each lane is a thread: claim, compose, hand over, settle. What a lane knows of the others is the throttle, the breaker and
-whether to stop; the ledger alone says who has what.
+whether to stop; the ledger alone says who has what. Several processes may run lanes of one issue at a time (`crew`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import secrets
 import socket
 import threading
 import time
@@ -18,20 +19,22 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from digest import compose, tokens
-from digest.calendar import instant
+from sqlalchemy import Connection
+
+from digest import brake, compose, rates, refusals, tokens
 from digest.compose import Edition, Envelope
 from digest.compose import Reader as Slots
 from digest.issue import Ready
 from digest.model import DeliveryState as S
 from digest.model import Selection
-from digest.pace import FAILURES, Breaker, DomainThrottle, Throttle, retry_delay_s
+from digest.pace import FAILURES, Breaker, retry_delay_s
 from digest.providers import Cancelling, Handover, Parcel, Provider, Receipt
 from digest.store import ledger, now, outcomes, people
 from digest.store.ledger import Claim, Claimed, Settled
 from digest.store.mark import epoch_of
+from digest.store.patience import patiently
 from digest.workspace import Workspace
 
 _LEASE_MARGIN_S = 300
@@ -56,8 +59,46 @@ class Drained(NamedTuple):
     waits: str
 
 
+class Gate(Protocol):
+    """The breaker as a lane sees it: `pace.Breaker`, or what stands for one that several processes share."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the run should end."""
+        ...
+
+    def wait_s(self) -> float:
+        """0: go ahead. Else how long to wait before asking again."""
+        ...
+
+    def unused(self) -> None:
+        """Nothing was handed over after all."""
+        ...
+
+    def succeeded(self) -> None:
+        """The provider answered as it should."""
+        ...
+
+    def failed(self, said: str = "") -> None:
+        """It did not."""
+        ...
+
+
+class Ties(NamedTuple):
+    """What binds a run to others at work on the same issue: the breaker, who keeps the mark, and who is told why it ends."""
+
+    breaker: Gate
+    mark: Callable[[int], None]
+    ended: Callable[[str], None]
+
+
+def owner_of(pid: int) -> str:
+    """How the leases of a process on this machine are signed."""
+    return f"{socket.gethostname()}:{pid}"
+
+
 class Run:
-    """Hands over until nothing can be claimed, or something says to stop."""
+    """Hands over until nothing can be claimed, or something says to stop. ``lanes``: so many instead of all the provider's."""
 
     def __init__(
         self,
@@ -66,34 +107,44 @@ class Run:
         ready: Ready,
         progress: Callable[[Progress], None],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        lanes: int | None = None,
+        ties: Ties | None = None,
     ) -> None:
         self.workspace, self.provider, self.ready, self.progress = workspace, provider, ready, progress
-        self.owner = f"{socket.gethostname()}:{os.getpid()}"
-        settings = workspace.config.delivery
+        self.owner = owner_of(os.getpid())
+        self._lanes = lanes or provider.lanes
         self._look = compose.look_of(workspace.config)
         self._editions: dict[int, Edition] = {}
-        self._throttle = Throttle(settings.max_per_minute, clock)
-        self._domains = DomainThrottle(settings.max_per_minute_and_domain, clock)
+        self._throttle, self._domains = rates.limits(workspace, clock, shared=ties is not None)
         self._random = random.Random()
-        self._breaker = Breaker(clock, self._random)
         self._halt = threading.Event()
         self._lock = threading.Lock()
         self._stop, self._waits = "", ""
-        self._accepted, self._done = 0, 0
+        self.accepted, self._done = 0, 0
         with workspace.store.read() as tx:
             self._epoch = epoch_of(tx)
+        self._ties = ties or Ties(Breaker(clock, self._random), self._mark, lambda _: None)
+        self._breaker = self._ties.breaker
+
+    def _mark(self, attempt: int) -> None:
+        self.workspace.store.guard.write(self._epoch, attempt, self.ready.row.name)
 
     def drain(self) -> Drained:
         """Run all lanes to their end."""
-        with ThreadPoolExecutor(max_workers=self.provider.lanes, thread_name_prefix="lane") as pool:
-            lanes = [pool.submit(self._lane) for _ in range(self.provider.lanes)]
+        with ThreadPoolExecutor(max_workers=self._lanes, thread_name_prefix="lane") as pool:
+            lanes = [pool.submit(self._lane) for _ in range(self._lanes)]
             try:
                 for lane in lanes:
                     lane.result()
             except BaseException:  # Ctrl-C, too
-                self._halt.set()
+                self.halt()
                 raise
-        return Drained(self._accepted, self._stop, self._waits)
+        return Drained(self.accepted, self._stop, self._waits)
+
+    def halt(self) -> None:
+        """Claim nothing more; what is in hand is settled."""
+        self._halt.set()
 
     def _lane(self) -> None:
         try:
@@ -103,6 +154,7 @@ class Run:
                     continue
                 claim = self._claim()
                 if claim is None:
+                    self._breaker.unused()
                     return
                 self._deliver(claim)
         except BaseException:
@@ -112,12 +164,19 @@ class Run:
     # --- claiming ---
 
     def _claim(self) -> Claim | None:
-        most = self._room()
-        if most <= 0:
-            return None
         batch_id = self._batch_id()
-        with self.workspace.store.write() as tx:
-            claim = ledger.claim(
+        aid = secrets.token_hex(16)
+        claim = patiently(lambda: self._claim_as(aid, batch_id), lambda: self._recall(aid))
+        if claim is not None:
+            self._ties.mark(claim.attempt)
+        return claim
+
+    def _claim_as(self, aid: str, batch_id: str) -> Claim | None:
+        with self.workspace.store.write(together=True) as tx:
+            most = self._room(tx)
+            if most <= 0:
+                return None
+            return ledger.claim(
                 tx,
                 self.ready.row.id,
                 most,
@@ -126,32 +185,24 @@ class Run:
                 provider=self.provider.name,
                 one_edition=self.provider.one_edition,
                 ref=batch_id,
+                aid=aid,
             )
-        if claim is not None:
-            self.workspace.store.guard.write(self._epoch, claim.attempt, self.ready.row.name)
-        return claim
+
+    def _recall(self, aid: str) -> None:
+        """Give back what was claimed by a try whose commit came through though its answer did not."""
+        with self.workspace.store.write(together=True) as tx:
+            ledger.recall(tx, aid)
 
     @property
     def _lease(self) -> timedelta:
         return timedelta(seconds=self.provider.longest_s + _LEASE_MARGIN_S)
 
-    def _room(self) -> int:
-        """How many may be claimed: a batch, or what the day's warm-up cap leaves."""
-        plan = self.workspace.config.delivery.warm_up
-        if plan is None or not self.provider.sends:
+    def _room(self, tx: Connection) -> int:
+        """How many may be claimed: a batch, or what the day's warm-up cap leaves. The transaction is the claim's."""
+        if not self.provider.sends:
             return self.provider.batch
-        today = self.workspace.today
-        day = (today - plan.started).days
-        if day >= len(plan.daily):
-            return self.provider.batch
-        with self.workspace.store.read() as tx:
-            gone = outcomes.accepted_since(tx, instant(today, "00:00", self.workspace.zone))
-        room = (plan.daily[day] if day >= 0 else 0) - gone
-        if room <= 0:
-            self._waits = (
-                f"today's cap of the warm-up plan ({plan.daily[day] if day >= 0 else 0}) is reached; run the same command tomorrow"
-            )
-        return min(self.provider.batch, room)
+        left, self._waits = rates.warm_up_room(tx, self.workspace, self._waits)
+        return self.provider.batch if left is None else min(self.provider.batch, left)
 
     # --- handing over ---
 
@@ -168,28 +219,30 @@ class Run:
             part = self._set_aside(part, refused)
             handover = self._call(part, parcels)
             if handover is None:
+                self._breaker.unused()
                 self._give_back([part, *pending])
                 return
             if handover.split and len(parcels) > 1:
                 refs = (self._batch_id(), self._batch_id())
-                with self.workspace.store.write() as tx:
-                    pending += ledger.divide(tx, self.ready.row.id, part, lease=self._lease, provider=self.provider.name, refs=refs)
+                pending += patiently(lambda part=part, refs=refs: self._divide(part, refs))  # type: ignore[misc]
                 continue
             self._settle(part, handover)
-            self._mind(handover)
+            self._mind(handover) if parcels else self._breaker.unused()
             if self._halt.is_set() and pending:
                 self._give_back(pending)
                 return
 
+    def _divide(self, part: Claim, refs: tuple[str, str]) -> list[Claim]:
+        with self.workspace.store.write(together=True) as tx:
+            return ledger.divide(tx, self.ready.row.id, part, lease=self._lease, provider=self.provider.name, refs=refs)
+
     def _parcels(self, claim: Claim) -> tuple[list[Parcel], list[Settled]]:
         """What can be handed over, and what is settled without a call because it must not, cannot, or not yet."""
-        with self.workspace.store.read() as tx:
-            readers = people.particulars(tx, self.workspace.store.vault, [one.subscriber for one in claim.deliveries])
-            missing = [one.edition for one in claim.deliveries if one.edition not in self._editions]
-            bodies = outcomes.edition_selections(tx, missing)
-            at = now(tx)
+        readers, bodies, at = patiently(lambda: self._look_up(claim))
         for id, body in bodies.items():
             self._editions[id] = compose.make_edition(self.ready.compiled, Selection.model_validate_json(body))
+        if self.provider.sends:
+            self._domains.expect([rates.domain_of(address) for _, address, _ in readers.values() if self._allowed(address)])
         parcels: list[Parcel] = []
         refused: list[Settled] = []
         for one in claim.deliveries:
@@ -201,6 +254,12 @@ class Run:
                 parcels.append(Parcel(one.did, self._editions[one.edition], reader, envelope(self._look, self.ready.row.cadence, one)))
         return parcels, refused
 
+    def _look_up(self, claim: Claim) -> tuple[Mapping[int, tuple[str, str, str]], dict[int, str], datetime]:
+        missing = [one.edition for one in claim.deliveries if one.edition not in self._editions]
+        with self.workspace.store.read() as tx:
+            readers = people.particulars(tx, self.workspace.store.vault, [one.subscriber for one in claim.deliveries])
+            return readers, outcomes.edition_selections(tx, missing), now(tx)
+
     def _set_aside(self, claim: Claim, refused: list[Settled]) -> Claim:
         """The claim without what is settled already. It is written before the call: had the process died in between, an event
         of the call would otherwise count for those who were never in it.
@@ -208,8 +267,7 @@ class Run:
         if not refused:
             return claim
         done = {one.delivery.id for one in refused}
-        with self.workspace.store.write() as tx:
-            ledger.settle(tx, claim, refused, outcome="")
+        patiently(lambda: self._write([claim], refused, ""))
         self._count(len(refused))
         return claim._replace(deliveries=tuple(one for one in claim.deliveries if one.id not in done))
 
@@ -217,10 +275,13 @@ class Run:
         """A message to real people that must not leave: the address is not allowed, or its domain has had its share."""
         if not self.provider.sends:
             return None
-        if not any(fnmatchcase(address.lower(), pattern.lower()) for pattern in self.workspace.config.delivery.allow):
+        if not self._allowed(address):
             return Settled(one, S.SKIPPED, "not in delivery.allow", called=False)
-        wait_s = self._domains.put_off_s(address.rpartition("@")[2].lower())
+        wait_s = self._domains.put_off_s(rates.domain_of(address))
         return Settled(one, S.READY, "its domain has had its share", at + timedelta(seconds=wait_s), called=False) if wait_s else None
+
+    def _allowed(self, address: str) -> bool:
+        return any(fnmatchcase(address.lower(), pattern.lower()) for pattern in self.workspace.config.delivery.allow)
 
     def _call(self, claim: Claim, parcels: list[Parcel]) -> Handover | None:
         """The call, outside any transaction; None where it was not made and everything may be given back."""
@@ -228,10 +289,9 @@ class Run:
             return Handover(())
         if self._halt.wait(self._throttle.wait_s(len(parcels))):
             return None
-        with self.workspace.store.read() as tx:
-            # By the database's clock: after a suspended machine or a long wait the lease may be somebody else's.
-            if now(tx) + timedelta(seconds=self.provider.longest_s) > claim.lease_until:
-                return None
+        # By the database's clock: after a suspended machine or a long wait the lease may be somebody else's.
+        if patiently(self._now) + timedelta(seconds=self.provider.longest_s) > claim.lease_until:
+            return None
         handover = self._hand_over(claim, parcels)
         if handover.split and len(parcels) == 1:  # refused alone, so it is the culprit
             reason = next((receipt.reason for receipt in handover.receipts), "") or "the provider refused it"
@@ -252,8 +312,12 @@ class Run:
     # --- settling ---
 
     def _settle(self, claim: Claim, handover: Handover) -> None:
+        settled = patiently(lambda: self._write_answer(claim, handover))
+        self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
+
+    def _write_answer(self, claim: Claim, handover: Handover) -> list[Settled]:
         by_did = {receipt.did: receipt for receipt in handover.receipts}
-        with self.workspace.store.write() as tx:
+        with self.workspace.store.write(together=True) as tx:
             at = now(tx)
             settled = [self._settled(one, by_did.get(one.did), handover, at) for one in claim.deliveries]
             outcome = "stopped" if handover.stop else "trouble" if handover.trouble else "answered"
@@ -261,11 +325,25 @@ class Run:
             code = handover.code or (codes.pop() if len(codes) == 1 else "")
             ref = handover.ref or " ".join(receipt.ref for receipt in handover.receipts if receipt.ref)[:500]
             ledger.settle(tx, claim, settled, outcome=outcome, code=code, ref=ref)
-        self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
+            if self.provider.sends:
+                rules = self.workspace.config.delivery
+                brake.check(tx, self.ready.row.id, rules.brake, refusals.keep(tx, settled, by_did, at, rules.soft_bounces))
+        return settled
+
+    def _write(self, claims: Sequence[Claim], settled: Sequence[Settled], outcome: str) -> None:
+        """Outcomes of claims that were known without a call."""
+        own = {one.delivery.id: one for one in settled}
+        with self.workspace.store.write(together=True) as tx:
+            for claim in claims:
+                ledger.settle(tx, claim, [own[one.id] for one in claim.deliveries if one.id in own], outcome=outcome)
+
+    def _now(self) -> datetime:
+        with self.workspace.store.read() as tx:
+            return now(tx)
 
     def _count(self, done: int, accepted: int = 0) -> None:
         with self._lock:
-            self._accepted += accepted
+            self.accepted += accepted
             self._done += done
             self.progress(Progress("send", self._done, self.ready.row.planned))
 
@@ -281,19 +359,18 @@ class Run:
         return Settled(one, state, reason, next_at, receipt.bytes, receipt.sha256)
 
     def _give_back(self, claims: Sequence[Claim]) -> None:
-        with self.workspace.store.write() as tx:
-            for claim in claims:
-                ledger.settle(tx, claim, [Settled(one, S.READY, called=False) for one in claim.deliveries], outcome="given back")
+        back = [Settled(one, S.READY, called=False) for claim in claims for one in claim.deliveries]
+        patiently(lambda: self._write(claims, back, "given back"))
 
     def _mind(self, handover: Handover) -> None:
         """Slow down, or stop, as the answer asks."""
         if handover.stop:
             self._end(handover.stop)
         elif handover.trouble:
-            self._breaker.failed()
+            said = next((receipt.reason for receipt in handover.receipts if receipt.reason), "it did not answer as it should")
+            self._breaker.failed(said)
             if self._breaker.given_up:
-                said = next((receipt.reason for receipt in handover.receipts if receipt.reason), "it did not answer as it should")
-                self._end(f"{said}, {FAILURES} times or more in a row; nothing is lost, run the same command again later")
+                self._end(gave_up(said))
         else:
             self._breaker.succeeded()
         if handover.retry_after_s is not None:
@@ -305,6 +382,12 @@ class Run:
         with self._lock:
             self._stop = self._stop or why
         self._halt.set()
+        self._ties.ended(why)
+
+
+def gave_up(said: str) -> str:
+    """What a run says that ends because the provider keeps failing."""
+    return f"{said}, {FAILURES} times or more in a row; nothing is lost, run the same command again later"
 
 
 def cancelling_of(provider: Provider) -> Cancelling | None:

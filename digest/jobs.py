@@ -38,17 +38,13 @@ class RunReport(Frozen):
 def run(workspace: Workspace, cadence: str, progress: Callable[[Progress], None] = lambda _: None) -> RunReport:
     """Gather, draft, compose, dispatch, report. Safe to repeat: what is done already stays as it is."""
     slot = issue.slot_of(workspace, cadence)  # a wrong cadence is told before anything is touched
-    lists = interests.load(workspace.path)
-    imported = _first_subscribers(workspace, lists)
+    imported = first_subscribers(workspace)
     total = len(workspace.config.sources)
     read = itertools.count(1)
     progress(Progress("gather", 0, total))
     gathered = gather.gather(workspace, lambda _: progress(Progress("gather", next(read), total)))
     progress(Progress("draft", 0, None))
-    report = issue.draft(workspace, cadence)
-    if report.existed and report.state is IssueState.DRAFTED and report.approval == "automatic":
-        # Nobody looks at it before it leaves, so it should hold what is known now.
-        report = issue.draft(workspace, cadence, again=True)
+    report = draft_anew(workspace, cadence)
     try:
         sent = dispatch.send(workspace, slot.name, progress)
     except IssueWaits as error:
@@ -56,10 +52,19 @@ def run(workspace: Workspace, cadence: str, progress: Callable[[Progress], None]
     return RunReport(imported=imported, gathered=gathered, draft=report, sent=sent)
 
 
-def _first_subscribers(workspace: Workspace, lists: interests.Interests) -> tuple[Import, ...]:
+def draft_anew(workspace: Workspace, cadence: str) -> DraftReport:
+    """Draft the cadence's issue due last, with what is known now where nobody looks at it before it leaves."""
+    report = issue.draft(workspace, cadence)
+    if report.existed and report.state is IssueState.DRAFTED and report.approval == "automatic":
+        report = issue.draft(workspace, cadence, again=True)
+    return report
+
+
+def first_subscribers(workspace: Workspace) -> tuple[Import, ...]:
     """A workspace without a single subscriber takes those that lie in ``subscribers/*.csv``; later they come by import only,
     so that a file never overrules what a reader has chosen since.
     """
+    lists = interests.load(workspace.path)
     with workspace.store.read() as tx:
         if people.count_by_status(tx):
             return ()

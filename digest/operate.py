@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import secrets
 from collections.abc import Sequence
@@ -10,15 +11,15 @@ from datetime import datetime
 from email.utils import format_datetime
 from fnmatch import fnmatchcase
 
-from digest import compose, issue, plan, select
+from digest import compose, hosting, issue, plan, select
 from digest.addresses import masked, parse
-from digest.errors import IssueError
+from digest.errors import DigestError, IssueError
 from digest.explain import forecast
 from digest.handover import envelope, slots
 from digest.issue import Ready
-from digest.model import Follower, Frozen, IssueState, Selection
+from digest.model import DeliveryState, Follower, Frozen, IssueState, Selection
 from digest.providers import Parcel, make
-from digest.store import holding, now, outcomes, people
+from digest.store import holding, hosted, now, outcomes, people
 from digest.store.ledger import Claimed
 from digest.workspace import Workspace
 
@@ -70,7 +71,15 @@ def cancel(workspace: Workspace, name: str) -> int:
         if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
             raise IssueError(f"{name} is {row.state} already")
         holding.record(tx, who(), "cancel", name)
-        return holding.cancel(tx, row.id)
+        left = holding.cancel(tx, row.id)
+        busy = outcomes.counts(tx, row.id)[DeliveryState.INFLIGHT]
+        kept = hosted.of(tx, row.id, workspace.config.delivery.provider)
+    if kept and not busy:  # else whoever has them in hand does it
+        with contextlib.suppress(DigestError):  # the issue is cancelled all the same; the next run tries again
+            provider = make(workspace.config, workspace.path)
+            hosting.clear(workspace, provider)
+            provider.close()
+    return left
 
 
 class Held(Frozen):

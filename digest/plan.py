@@ -12,14 +12,15 @@ from sqlalchemy import Connection
 from digest import select
 from digest.compose import CompiledIssue, make_edition
 from digest.errors import DigestError
-from digest.issue import Material, Ready, require
-from digest.model import Audience, DeliveryState, Follower, IssueState, Selection, form_of
+from digest.issue import Ready, require
+from digest.model import Audience, DeliveryState, Follower, Form, IssueState, Notice, form_of
 from digest.store import now, people, plans
 from digest.store.mark import doubtful_issues
-from digest.store.plans import Plan
+from digest.store.plans import NewEdition, Plan
 from digest.workspace import Workspace
 
-PAGE = 1000  # subscribers planned in one transaction
+PAGE = 4000  # subscribers planned in one transaction
+_REMEMBERED = 50_000  # kinds of readers, of about half a kilobyte each
 
 
 def costs_of(compiled: CompiledIssue) -> select.Costs:
@@ -32,94 +33,117 @@ def costs_of(compiled: CompiledIssue) -> select.Costs:
     )
 
 
-class Composed(NamedTuple):
-    hash: str
-    selection: str
-    html_bytes: int
-    problem: str
+class Kind(NamedTuple):
+    """The part of a reader that the selection depends on: readers of one kind get one selection. ``seen`` and ``owed`` are rows."""
+
+    interests: tuple[str, ...]
+    audience: tuple[str, ...]
+    seen: frozenset[int]
+    owed: tuple[int, ...]
+    fewer: frozenset[str] = frozenset()
+    most: int | None = None
+    form: Form = ""
+
+
+class _Kept(NamedTuple):
+    """What a kind of readers gets, as the ledger has it. ``edition`` is None where that is nothing."""
+
+    edition: int | None
+    problem: str = ""
+
+
+_NOTHING: frozenset[int] = frozenset()
 
 
 class Planner:
-    """Chooses for readers, working out each distinct selection and edition once."""
+    """Chooses for readers, working out each distinct selection once, as long as it is remembered."""
 
     def __init__(self, ready: Ready) -> None:
         self._ready = ready
         self._costs = costs_of(ready.compiled)
         self._known = {interest.id for interest in ready.material.interests.all}
-        self._outcomes: dict[Follower, tuple[Selection, Composed | None]] = {}
-        self._rows: dict[str, int] = {}
+        self._news = {interest: interest for interest in select.with_news(ready.material.catalogue)}
+        self._members = [stored.row for stored in ready.material.members]
+        self._notices = {stored.row: stored.summary.notice for stored in ready.material.notices}
+        self._kept: dict[Kind, _Kept] = {}
 
-    def page(self, tx: Connection, last: int) -> list[tuple[people.Reader, Follower]]:
+    def page(self, tx: Connection, last: int) -> list[tuple[people.Reader, Kind]]:
         """The next readers, as selection sees them."""
-        slot, material = self._ready.row.slot, self._ready.material
-        readers = people.readers_after(tx, slot.cadence, last, PAGE)
+        row = self._ready.row
+        readers = people.readers_after(tx, row.cadence, last, PAGE)
         if not readers:
             return []
         first, end = readers[0].row, readers[-1].row
-        seen = plans.seen(tx, self._ready.row.id, first, end, [stored.row for stored in material.members])
-        owed = plans.owed_notices(tx, slot.due_at, first, end)
-        return [(reader, self._follower(reader, seen, owed)) for reader in readers]
+        seen = plans.seen(tx, row.id, first, end, self._members)
+        owed = plans.owed_notices(tx, row.slot.due_at, first, end)
+        return [(reader, self._kind(reader, seen, owed)) for reader in readers]
 
-    def _follower(self, reader: people.Reader, seen: Mapping[int, frozenset[int]], owed: Mapping[int, list[tuple[int, str]]]) -> Follower:
-        ids = self._ready.material.ids
-        follower = Follower(
-            interests=reader.interests,
-            audience=tuple(Audience(word) for word in reader.audience),
-            seen=frozenset(ids[row] for row in seen.get(reader.row, frozenset())),
+    def _kind(self, reader: people.Reader, seen: Mapping[int, frozenset[int]], owed: Mapping[int, list[tuple[int, str]]]) -> Kind:
+        return Kind(
+            interests=tuple([self._news[interest] for interest in reader.interests if interest in self._news]),
+            audience=reader.audience if self._ready.material.rules.by_audience else (),
+            seen=seen.get(reader.row, _NOTHING),
             # A notice that came after the draft was frozen waits for the next issue.
-            owed=tuple(ids[row] for row, _ in owed.get(reader.row, []) if row in ids),
+            owed=tuple(row for row, _ in owed[reader.row] if row in self._notices) if reader.row in owed else (),
             fewer=reader.fewer,
             most=reader.max_teasers,
             form=form_of(reader.plain_text, reader.large_print),
         )
-        return select.group_key(self._ready.material.catalogue, follower)
 
-    def choose(self, follower: Follower) -> tuple[Selection, Composed | None]:
-        """The selection for this kind of reader, and its edition; None when it is empty."""
-        if follower not in self._outcomes:
-            material = self._ready.material
-            selection = select.select(material.catalogue, follower, material.rules, self._costs).selection
-            self._outcomes[follower] = (selection, None if selection.empty else self._compose(selection))
-        return self._outcomes[follower]
-
-    def _compose(self, selection: Selection) -> Composed:
-        body = selection.model_dump_json()
-        key = hashlib.sha256(body.encode()).hexdigest()
-        try:
-            edition = make_edition(self._ready.compiled, selection)
-        except DigestError as error:
-            return Composed(key, body, 0, str(error))
-        return Composed(key, body, edition.html_bytes, "")
-
-    def write(self, tx: Connection, readers: Sequence[tuple[people.Reader, Follower]], date_header: str) -> None:
-        """The deliveries of a page."""
-        chosen = []
-        for reader, follower in readers:
-            selection, edition = self.choose(follower)
-            chosen.append(self._plan(tx, reader, selection, edition))
-        plans.put_plans(tx, self._ready.row.id, chosen, date_header)
-
-    def _plan(self, tx: Connection, reader: people.Reader, selection: Selection, edition: Composed | None) -> Plan:
+    def choose(self, kind: Kind) -> NewEdition | None:
+        """The edition for this kind of reader; None when there is nothing for them."""
         material = self._ready.material
-        if edition is None:
-            reason = "nothing new" if set(reader.interests) & self._known else "no interests"
-            return Plan(reader.row, reader.interests, None, DeliveryState.SKIPPED, reason, (), ())
-        if edition.hash not in self._rows:
-            self._rows[edition.hash] = plans.put_edition(tx, self._ready.row.id, *edition)
-        state = DeliveryState.QUARANTINED if edition.problem else DeliveryState.PLANNED
-        return Plan(
-            subscriber=reader.row,
-            interests=reader.interests,
-            edition=self._rows[edition.hash],
-            state=state,
-            reason=edition.problem,
+        follower = Follower(
+            interests=kind.interests,
+            audience=tuple(map(Audience, kind.audience)),
+            seen=frozenset(material.ids[row] for row in kind.seen),
+            owed=tuple(material.ids[row] for row in kind.owed),
+            fewer=kind.fewer,
+            most=kind.most,
+            form=kind.form,
+        )
+        selection = select.select(material.catalogue, follower, material.rules, self._costs).selection
+        if selection.empty:
+            return None
+        body = selection.model_dump_json()
+        html_bytes, problem = 0, ""
+        try:
+            html_bytes = make_edition(self._ready.compiled, selection).html_bytes
+        except DigestError as error:
+            problem = str(error)
+        return NewEdition(
+            hash=hashlib.sha256(body.encode()).hexdigest(),
+            selection=body,
+            html_bytes=html_bytes,
+            problem=problem,
             summaries=tuple(material.rows[id] for id in selection.teasers),
-            notices=tuple((material.rows[id], _notice(material, id)) for id in selection.notices),
+            notices=tuple((row, _digest(self._notices[row])) for row in kind.owed),
         )
 
+    def news_for(self, readers: Sequence[tuple[people.Reader, Kind]]) -> dict[Kind, NewEdition | None]:
+        """What the kinds of readers among these get that are not remembered."""
+        if len(self._kept) > _REMEMBERED:  # where nearly everybody differs, remembering them all would only take memory
+            self._kept.clear()
+        return {kind: self.choose(kind) for kind in dict.fromkeys(kind for _, kind in readers) if kind not in self._kept}
 
-def _notice(material: Material, id: str) -> str:
-    notice = next(stored.summary.notice for stored in material.notices if stored.summary.id == id)
+    def write(
+        self, tx: Connection, readers: Sequence[tuple[people.Reader, Kind]], new: Mapping[Kind, NewEdition | None], date_header: str
+    ) -> None:
+        """The deliveries of a page, and the editions that are new with them."""
+        rows = plans.put_editions(tx, self._ready.row.id, [edition for edition in new.values() if edition is not None])
+        for kind, edition in new.items():
+            self._kept[kind] = _Kept(rows[edition.hash], edition.problem) if edition is not None else _Kept(None)
+        plans.put_plans(tx, self._ready.row.id, [self._plan(reader, self._kept[kind]) for reader, kind in readers], date_header)
+
+    def _plan(self, reader: people.Reader, kept: _Kept) -> Plan:
+        if kept.edition is None:
+            reason = "no interests" if self._known.isdisjoint(reader.interests) else "nothing new"
+            return Plan(reader.row, reader.interests, None, DeliveryState.SKIPPED, reason)
+        state = DeliveryState.QUARANTINED if kept.problem else DeliveryState.PLANNED
+        return Plan(reader.row, reader.interests, kept.edition, state, kept.problem)
+
+
+def _digest(notice: Notice | None) -> str:
     assert notice is not None
     return notice.digest()
 
@@ -140,11 +164,10 @@ def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = l
             readers = planner.page(tx, last)
         if not readers:
             break
-        for _, follower in readers:
-            planner.choose(follower)
+        new = planner.news_for(readers)
         with workspace.store.write() as tx:
             require(tx, ready.row.name, IssueState.PLANNING)
-            planner.write(tx, readers, format_datetime(now(tx).replace(microsecond=0)))
+            planner.write(tx, readers, new, format_datetime(now(tx).replace(microsecond=0)))
         last = readers[-1][0].row
         done += len(readers)
         progress(done)

@@ -353,15 +353,6 @@ def _highlights(issue: Catalogue, reader: Follower, rules: SelectionRules, costs
     return tuple(picks)
 
 
-def group_key(issue: Catalogue, reader: Follower) -> Follower:
-    """The part of a reader that the selection depends on: readers with equal keys get equal selections."""
-    news: set[str] = set().union(*issue.follows.values())
-    return Follower(
-        interests=tuple(interest for interest in reader.interests if interest in news),
-        audience=reader.audience,
-        seen=reader.seen & issue.summaries.keys(),
-        owed=reader.owed,
-        fewer=reader.fewer & news,
-        most=reader.most,
-        form=reader.form,
-    )
+def with_news(issue: Catalogue) -> frozenset[str]:
+    """The interests under which the issue has anything: no other makes a difference between two readers."""
+    return frozenset().union(*issue.follows.values())

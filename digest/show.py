@@ -11,18 +11,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digest.dispatch import SendReport, StatusReport
-from digest.explain import Covered, InterestLine, InterestTest, Why
-from digest.gather import GatherReport
-from digest.handover import Progress
-from digest.issue import DraftReport
-from digest.jobs import Overview, RunReport
-from digest.model import Subscriber
-from digest.operate import Held
-from digest.subscribe import Import
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # whoever has one of these to show has imported it
     from rich.progress import TaskID
+
+    from digest.bench import Benched
+    from digest.dispatch import SendReport, StatusReport
+    from digest.explain import Covered, InterestLine, InterestTest, Why
+    from digest.gather import GatherReport
+    from digest.handover import Progress
+    from digest.issue import DraftReport
+    from digest.jobs import Overview, RunReport
+    from digest.model import Subscriber
+    from digest.operate import Held
+    from digest.rehearsal import Rehearsed
+    from digest.subscribe import Import
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
@@ -195,6 +197,48 @@ def ran(report: RunReport) -> None:
         out.print(f"[yellow]{escape(report.waits)}[/yellow]")
     elif report.sent and report.sent.open:
         out.print(f"\nOpen [bold]{escape(report.sent.open)}[/bold] in a browser.")
+
+
+def rehearsed(report: Rehearsed) -> None:
+    """What a run would do."""
+    for source in report.gathered.sources:
+        if source.error or source.warning:
+            out.print(f"[yellow]source {escape(source.name)}: {escape(source.error or source.warning)}[/yellow]")
+    table = _table("step", "count", "", numbers=("count",))
+    table.add_row("would gather", str(report.gathered.new), f"new summaries; {report.gathered.changed} changed")
+    table.add_row("in the issue", str(report.draft.members), f"{report.draft.issue}; {report.draft.future} dated later")
+    if (stands := report.status) is not None:
+        table.add_row("would plan" if stands.state == "sending" else "planned", str(stands.planned), f"readers, {stands.editions} editions")
+        told = {"outbox": "written to the outbox", "smtp": "sent by smtp", "sendgrid": "sent by sendgrid"}[report.provider]
+        table.add_row("messages", str(report.messages), f"would be {told}; {stands.accepted} were before")
+        if report.kept_back:
+            table.add_row("kept back", str(report.kept_back), "addresses that delivery.allow does not name")
+        for reason, count in stands.reasons.items():
+            table.add_row("", str(count), escape(reason))
+        if report.rendered:
+            sizes = f"{round(report.mean_bytes / 1024)} KB on average, the largest {round(report.largest_bytes / 1024)} KB"
+            table.add_row("rendered", str(report.rendered), f"one message of each edition, {sizes}")
+    out.print(table)
+    if report.waits:
+        out.print(f"[yellow]{escape(report.waits)}[/yellow]")
+    out.print("Nothing was written and nothing sent.")
+
+
+def benched(report: Benched) -> None:
+    """How fast it is."""
+    table = _table("", "", "", numbers=())
+    each = f"{round(report.mean_message_bytes / 1024)} KB each"
+    taken = f"with the ledger, as for {report.provider}; {report.measured:,} measured"
+    table.add_row("composed", f"{report.composed_per_s:,} a second", f"on one of {report.cores} processors, {each}")
+    table.add_row("handed over", f"{report.handed_over_per_s:,} a second", taken)
+    readers = f"{report.readers:,} readers, {report.editions:,} editions of {report.issue}"
+    table.add_row("this list", f"{report.list_minutes:g} minutes", readers)
+    table.add_row("", f"{report.limited_minutes:g} minutes", "with delivery.max_per_minute")
+    html = f"{round(report.largest_html_bytes / 1024)} KB of HTML"
+    share = f"{round(100 * report.largest_html_bytes / report.html_budget_bytes)} % of selection.max_html_kb"
+    table.add_row("largest edition", html, f"{share}; the largest message {round(report.largest_message_bytes / 1024)} KB")
+    out.print(table)
+    out.print("Measured on a copy of the database; nothing was sent, and what a provider takes of it is the provider's.")
 
 
 def _sent_rows(table: Table, report: SendReport) -> None:

@@ -83,3 +83,11 @@ DROPPED: dict[str, str] = {
     "spam reporting address": "complaint",
     "unsubscribed address": "left",
 }
+
+# "blocked" for the message itself, its size or its form: one odd message, not a refusal of everything we send.
+_OF_ONE_MESSAGE = ("5.2.3", "5.3.4", "5.6.")
+
+
+def is_policy(verdict: str, code: str) -> bool:
+    """Whether a refusal was for what we are or say (5.7.x, block lists, reputation), so that the next message meets it too."""
+    return verdict == "blocked" and not code.startswith(_OF_ONE_MESSAGE)

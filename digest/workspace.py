@@ -9,11 +9,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import make_url
+
 from digest.calendar import end_of_day
 from digest.config import Config, load
-from digest.errors import ConfigError
+from digest.errors import ConfigError, StoreError
 from digest.model import Slot
 from digest.store import Store, open_store
+from digest.store.moving import Moved, move
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,34 @@ def open_workspace(path: Path, on: date | None = None) -> Iterator[Workspace]:
         raise ConfigError('config.yaml: queue: "procrastinate" is not built yet; use inline')
     secret = config.secret_key.get_secret_value() if config.secret_key else None
     store = open_store(path, config.store.url, secret)
-    zone = config.newsletter.timezone
-    clock = datetime.now(UTC)
     try:
-        yield Workspace(
-            path=path,
-            config=config,
-            store=store,
-            on=on or clock.astimezone(ZoneInfo(zone)).date(),
-            at=end_of_day(on, zone) if on else clock,
-        )
+        yield opened_on(path, config, store, on)
     finally:
         store.close()
+
+
+def opened_on(path: Path, config: Config, store: Store, on: date | None) -> Workspace:
+    """The workspace with a store that is open already."""
+    zone, clock = config.newsletter.timezone, datetime.now(UTC)
+    return Workspace(
+        path=path,
+        config=config,
+        store=store,
+        on=on or clock.astimezone(ZoneInfo(zone)).date(),
+        at=end_of_day(on, zone) if on else clock,
+    )
+
+
+def move_store(path: Path, source: str, target: str) -> list[Moved]:
+    """Move the database of the workspace in ``path`` from one address to an empty one.
+
+    Raises:
+        ConfigError: ``config.yaml`` is wrong, or the key is missing.
+        StoreError: one of them cannot be opened, the target is not empty, or not everything arrived.
+    """
+    config = load(path)
+    secret = config.secret_key.get_secret_value() if config.secret_key else None
+    if make_url(source).get_backend_name() == "sqlite" and not (path / (make_url(source).database or "")).is_file():
+        raise StoreError(f"there is no database at {source}; nothing was made")
+    with contextlib.closing(open_store(path, source, secret)) as old, contextlib.closing(open_store(path, target, secret)) as new:
+        return move(old, new)

@@ -1,52 +1,36 @@
 """One command a step: parse, one call, print. Results go to stdout, progress to stderr.
 
-Exit 0 done, 1 failed, 2 wrong usage. Whatever is heavy is imported by the command that needs it.
+Exit 0 done, 1 failed, 2 wrong usage. Whatever is heavy is imported by the command that needs it; the commands themselves, and
+what parses them, by ``main`` when it is not only asked for its help. `digest --help` is what people type first and most often.
 """
-
-from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
 
-import typer
-
-from digest import __version__
-from digest.cli.base import app, fail
-from digest.errors import DigestError
-
-# `digest --help` lists the commands in the order in which these are imported.
-# isort: off
-from digest.cli import steps
-from digest.cli import questions
-from digest.cli import operating
-from digest.cli import people
-from digest.cli import feedback
-from digest.cli import mailing
-# isort: on
-
-__all__ = ["app", "feedback", "mailing", "main", "operating", "people", "questions", "steps"]
+WIDTH = 80  # columns from which on the help looks the same
 
 
 def main() -> None:
-    """Run the command line; a ``DigestError`` is one line on stderr and exit 1."""
+    """Run the command line."""
+    if sys.argv[1:] == ["--help"] and os.path.basename(sys.argv[0]) == "digest" and _columns() >= WIDTH:
+        # What the commands would say of themselves, written down: a test holds both equal, `make help-text` renews it.
+        with open(os.path.join(os.path.dirname(__file__), "help.txt"), encoding="utf-8") as text:
+            os.write(1, text.read().encode())
+        return
+    from digest.cli import commands
+
+    commands.main()
+
+
+def _columns() -> int:
+    """How wide the terminal is, as `shutil.get_terminal_size` finds it, whose import alone costs more than all of this."""
     try:
-        app()
-    except DigestError as error:
-        fail(str(error))
-    except BrokenPipeError:  # e.g. `digest subscribers export | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"digest {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")] = False,
-) -> None:
-    pass
+        columns = int(os.environ.get("COLUMNS", "0"))
+    except ValueError:
+        columns = 0
+    if columns <= 0:
+        try:
+            columns = os.get_terminal_size(1).columns
+        except OSError:
+            columns = 0
+    return columns or WIDTH

@@ -12,18 +12,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from digest.workspace import Workspace
 
+
+class Commands(TyperGroup):
+    """A group whose help tells the whole first sentence of each command; plain help would cut it short."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(1000)) for name, command in found if command and not command.hidden])
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: no frames between a screen reader and the words
     pretty_exceptions_enable=False,
     add_completion=False,
     help="Newsletters that differ for every reader: gather, select, compose, dispatch.",
 )
-interests_app = typer.Typer(no_args_is_help=True, help="The interest lists: what people can follow.")
-subscribers_app = typer.Typer(no_args_is_help=True, help="The people who read the newsletter.")
+interests_app = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None, help="The interest lists: what people can follow.")
+subscribers_app = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None, help="The people who read the newsletter.")
 app.add_typer(interests_app, name="interests")
 app.add_typer(subscribers_app, name="subscribers")
 

@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.base import HERE, DryRun, Folder, Json, app, count, open_, print_json
+from digest.cli.base import HERE, Commands, DryRun, Folder, Json, app, count, open_, print_json
 from digest.errors import DigestError
 
-suppressions_app = typer.Typer(no_args_is_help=True, help="Who must not be written to, subscriber or not.")
+suppressions_app = typer.Typer(
+    cls=Commands, no_args_is_help=True, rich_markup_mode=None, help="Who must not be written to, subscriber or not."
+)
 app.add_typer(suppressions_app, name="suppressions")
 
 Address = Annotated[str, typer.Argument(help="An address; it never stands in a log or a file.")]
@@ -26,19 +28,23 @@ def reconcile(
     name: Annotated[str | None, typer.Argument(help="An issue; without one, all.")] = None, workspace: Folder = HERE, as_json: Json = False
 ) -> None:
     """Resolve what the provider's events can, and say what stays uncertain or held, and why."""
-    from digest import feedback
+    from digest import feedback, retention
 
     with open_(workspace) as opened:
         found = feedback.reconcile(opened, name)
         lone = feedback.unknown(opened, 20) if found.applied.unknown else ()
+        gone = retention.prune(opened)
     if as_json:
-        print_json({**found.model_dump(mode="json"), "unknown": [event.model_dump(mode="json") for event in lone]})
+        told = {**found.model_dump(mode="json"), "unknown": [event.model_dump(mode="json") for event in lone]}
+        print_json({**told, "pruned": gone.model_dump(mode="json", exclude={"dry_run"})})
         return
     done = found.applied
     typer.echo(
         f"Applied {count(done.joined, 'event')}: {done.accepted_by_event} accepted by their own, "
         f"{done.accepted_by_sibling} by a sibling's; {done.suppressed} suppressed, {done.left} left."
     )
+    if done.paused:
+        typer.echo(f"{count(done.paused, 'issue')} paused, too much came back; `digest status ISSUE` says why.")
     for one in found.unsure:
         started = f"{one.started_at:%Y-%m-%d %H:%M}" if one.started_at else "-"
         typer.echo(f"  {one.issue} {one.did} {one.state}, handed over {started}: {one.why}")

@@ -111,10 +111,18 @@ def send(
 
 
 @app.command()
-def run(cadence: Cadence, workspace: Folder = HERE, on: On = None, as_json: Json = False) -> None:
+def run(cadence: Cadence, workspace: Folder = HERE, on: On = None, as_json: Json = False, dry_run: DryRun = False) -> None:
     """The main job: gather, draft, compose, dispatch, report."""
     from digest import jobs, show
 
+    if dry_run:
+        from digest import rehearsal
+        from digest.scratch import scratch
+
+        with scratch(workspace, on) as copy, show.progress() as progress:
+            tried = rehearsal.rehearse(copy, cadence, progress)
+        print_json(tried.model_dump(mode="json")) if as_json else show.rehearsed(tried)
+        return
     with open_(workspace, on) as opened, opened.store.alone(), show.progress() as progress:
         report = jobs.run(opened, cadence, progress)
     print_json(report.model_dump(mode="json")) if as_json else show.ran(report)

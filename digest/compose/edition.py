@@ -20,7 +20,8 @@ from digest.model import Selection
 class Edition:
     """Subject, preheader, and both bodies with slots for what is the reader's own.
 
-    ``html_bytes`` is the most that the decoded HTML of any reader takes.
+    ``html_bytes`` is the most that the decoded HTML of any reader takes. ``selection`` is what it was composed for, by which a
+    provider may say the same in another way.
     """
 
     subject: str
@@ -32,6 +33,7 @@ class Edition:
     newsletter: str
     greetings: Phrases
     plain_text: bool = False  # only the text leaves
+    selection: Selection = Selection()
 
     @cached_property
     def content_hash(self) -> str:
@@ -74,6 +76,7 @@ def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:
         newsletter=compiled.look.name,
         greetings=Phrases({name: compiled.phrases.words[name] for name in ("greeting", "greeting_plain")}),
         plain_text=selection.form == "plain",
+        selection=selection,
     )
 
 

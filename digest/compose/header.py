@@ -1,4 +1,4 @@
-"""A small strict writer of header fields (RFC 5322, 2047, 2369, 8058).
+"""A small strict writer of header fields (RFC 5322, 2047, 2369, 8058; RFC 6532 for one reader's address).
 
 The `email` package is not used for writing: it encodes long List-Unsubscribe fields, and on some interpreters a name
 such as ``=?utf-8?q?a=0AReply-To=3A…?=`` becomes a field of its own (RELIABILITY F4).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from dataclasses import dataclass
 from email.header import Header
 from email.utils import parseaddr
@@ -19,6 +20,7 @@ from digest.errors import DeliveryRejected
 _FOLD = 78
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LOCAL_BYTES = 64  # RFC 5321, 4.5.3.1.1
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.I)
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _DATE = re.compile(rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{{1,2}} (?:{_MONTHS}) \d{{4}} \d\d:\d\d:\d\d [+-]\d{{4}}")
@@ -32,10 +34,15 @@ NAME_CLUSTERS = 60
 
 @dataclass(frozen=True)
 class Address:
-    """A mailbox ready for a header: ``name`` is clean and may be empty, ``email`` is ASCII."""
+    """A mailbox ready for a header: ``name`` is clean and may be empty, ``email`` is ASCII unless it was asked for otherwise."""
 
     name: str
     email: str
+
+    @property
+    def needs_utf8(self) -> bool:
+        """Whether only a server with SMTPUTF8 (RFC 6531) can carry it."""
+        return not self.email.isascii()
 
 
 @functools.lru_cache(1024)
@@ -45,24 +52,35 @@ def address(mailbox: str) -> Address:
     return address_of(name, email)
 
 
-def address_of(name: str, email: str) -> Address:
+def address_of(name: str, email: str, *, utf8: bool = False) -> Address:
     """A display name that may be anything, and an address that must be one.
 
+    ``utf8``: letters outside ASCII may stand before the ``@`` (RFC 6531). A domain is always written in ASCII.
+
     Raises:
-        DeliveryRejected: not an address that plain SMTP can carry. The text does not repeat it.
+        DeliveryRejected: not an address that can be carried. The text does not repeat it.
     """
     local, at, domain = email.rpartition("@")
     if not at:
         raise DeliveryRejected("the address has no @")
-    if not local.isascii():
-        raise DeliveryRejected("the address needs SMTPUTF8: its part before the @ has letters outside ASCII")
+    if not local.isascii() and not utf8:
+        raise DeliveryRejected("the address has letters outside ASCII before the @; only a mail server with SMTPUTF8 can carry it")
     if not domain.isascii():
         domain = _punycode(domain)
-    if not _LOCAL.fullmatch(local) or len(local) > 64:
+    if not _LOCAL.fullmatch(_in_ascii(local)) or len(local.encode("utf-8", "replace")) > _LOCAL_BYTES:
         raise DeliveryRejected("the part of the address before the @ is quoted, too long or malformed")
     if not _DOMAIN.fullmatch(domain) or len(domain) > 253:
         raise DeliveryRejected("the part of the address after the @ is not a domain")
     return Address(cut(clean_header(name), NAME_CLUSTERS), f"{local}@{domain}")
+
+
+def _in_ascii(local: str) -> str:
+    """Letters, marks, digits, signs outside ASCII as an ``x`` each (RFC 6531, 3.3 lets them stand where an ``x`` may); what is
+    invisible, a blank, or not in its composed form stays, and so is no address.
+    """
+    if local.isascii() or unicodedata.normalize("NFC", local) != local:
+        return local
+    return "".join("x" if not one.isascii() and unicodedata.category(one)[0] in "LMNPS" else one for one in local)
 
 
 def _punycode(domain: str) -> str:

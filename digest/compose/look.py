@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from email.utils import parseaddr
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from babel import Locale
@@ -35,7 +36,7 @@ class Look:
         """``ltr`` or ``rtl``."""
         return "rtl" if self.locale.text_direction == "rtl" else "ltr"
 
-    @property
+    @cached_property
     def list_domain(self) -> str:
         """The domain of List-Id and Message-ID: the sender's, for it is ours and stays."""
         return parseaddr(self.sender)[1].rpartition("@")[2].lower()

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email import message_from_bytes, policy
+from email import message_from_string, policy
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import parseaddr
@@ -82,29 +82,35 @@ def _link(url: str) -> str:
 def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
     """The whole message (RFC 5322) with CRLF line ends, the same bytes for the same arguments.
 
+    It is ASCII unless the reader's address has other letters before the ``@``, which then stand in To as they are (RFC 6532). No
+    line begins with a dot.
+
     Raises:
         DeliveryRejected: the reader's address cannot be mailed to; the text does not repeat it.
         RenderError: the result would not have exactly the headers that were meant.
-        ValueError: a link or a field of the envelope is malformed.
+        ValueError: a link or a field of the envelope is malformed, or something has a character that must not be on the wire.
     """
-    to = header.address_of(reader.name, reader.email)
+    to = header.address_of(reader.name, reader.email, utf8=True)
     boundary = _boundary(edition)
-    head = (
-        header.mailbox_field("To", to)
-        + header.date_field(envelope.date)
+    addressed = header.mailbox_field("To", to)
+    head = addressed.encode() + (
+        header.date_field(envelope.date)
         + header.message_id_field(envelope.message_id)
         + header.unsubscribe_fields(reader.unsubscribe_url, reader.unsubscribe_mailto)
         + _fixed_head(
             edition.newsletter, edition.subject, envelope.sender, envelope.reply_to, envelope.list_id, envelope.feedback_id, boundary
         )
     ).encode("ascii")
-    if not _ORDINARY.fullmatch(to.name):
-        verify(head + b"\r\n", intended(edition, envelope, reader, to), parts=0)
+    if to.needs_utf8 or not _ORDINARY.fullmatch(to.name):
+        # The one field that a reader has a hand in; the others are checked by form, or once for the edition.
+        verify(addressed.encode() + b"\r\n", {"To": to}, parts=0)
     text = slots_of(edition, reader)
     plain = {name: wire.encode(value) for name, value in text.items()}
+    html = {name: plain[name] if (safe := escape(value)) == value else wire.encode(safe) for name, value in text.items()}
+    if not (edition.html.sound and edition.text.sound and _HEAD.fullmatch(head)):
+        raise ValueError("the message has a character that must not be on the wire")
     if edition.plain_text:
         return head + b"\r\n" + _body(edition.text.fill_wire(plain))
-    html = {name: wire.encode(escape(value)) for name, value in text.items()}
     mark = boundary.encode()
     message = b"".join(
         (
@@ -127,7 +133,8 @@ def _boundary(edition: Edition) -> str:
     return "" if edition.plain_text else f"=_{edition.content_hash[:32]}"
 
 
-_ORDINARY = re.compile(r"[A-Za-z]+(?:[ .'-]{1,2}[A-Za-z]+)*\.?|")
+_HEAD = re.compile(rb"(?:(?!\.)[^\r\n]+\r\n)++")
+_ORDINARY = re.compile(r"[A-Za-z0-9]+(?:[ '-][A-Za-z0-9]+)*|")  # what no reader of headers can take for anything else
 
 
 def _body(coded: bytes) -> bytes:
@@ -203,10 +210,14 @@ def verify(message: bytes, intended: Mapping[str, str | Address], *, parts: int 
         DeliveryRejected: the same for the field that holds the reader's name and address.
     """
     head, _, _ = message.partition(b"\r\n\r\n")
+    to = intended.get("To")
+    wide = to.email.encode() if isinstance(to, Address) and to.needs_utf8 else b""  # the only thing outside ASCII that may stand there
     for line in head.split(b"\r\n"):
-        if len(line) > 998 or not line.strip() or re.search(rb"[^\x20-\x7e]", line):
+        narrow = line.replace(wide, b"") if wide else line
+        if len(line) > 998 or not line.strip() or re.search(rb"[^\x20-\x7e]", narrow):
             raise RenderError("a header line is empty, longer than 998 characters or has a character that must not be there")
-    parsed: Message = message_from_bytes(message, policy=policy.compat32)
+    # As text, because the parser of bytes gives no word outside ASCII back as it stood there.
+    parsed: Message = message_from_string(message.decode("utf-8", "replace"), policy=policy.compat32)
     if parsed.keys() != list(intended):
         raise RenderError("the headers are not the ones that were meant; look for a line break or =? in a title or a name")
     for name, wanted in intended.items():

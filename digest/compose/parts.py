@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,9 @@ EDITION_SLOTS = frozenset({"PREHEADER", "INTRO", "OVERFLOW", "WHY"})
 READER_SLOTS = frozenset({"GREETING", "UNSUBSCRIBE", "PREFERENCES", "WEB"})
 # Where parts of a kind belong; a group is the run of places that a document keeps for it.
 GROUPS = {"notice": "notices", "section": "sections", "teaser": "sections", "highlights": "highlights", "overflow": "overflow"}
+
+
+_SOUND = re.compile(rb"(?:(?!\.)[\t\x20-\x7e]*\r\n)*+")
 
 
 def escape(text: str) -> str:
@@ -73,6 +77,13 @@ class Body:
         for slot, text in zip(self.slots, self.wires[1:], strict=True):
             out += (values[slot], text)
         return b"".join(out)
+
+    @cached_property
+    def sound(self) -> bool:
+        """Whether its fixed stretches can go over the wire as they are: whole lines of ASCII, each ended by CRLF, none with a dot
+        in front. A lone CR or LF is a line end to some servers: a message within a message (RELIABILITY section 4, VU#302671).
+        """
+        return all(_SOUND.fullmatch(piece) for piece in self.wires)
 
     @cached_property
     def size(self) -> int:

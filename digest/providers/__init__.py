@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from digest.compose import Edition, Envelope, Reader
+from digest.compose import CompiledIssue, Edition, Envelope, Reader
 from digest.config import Config
 from digest.errors import ConfigError
 
@@ -115,6 +115,35 @@ class Cancelling(Protocol):
         ...
 
 
+class Hosted(NamedTuple):
+    """What a provider keeps for an issue on its own side: under a name of ours that says nothing, and by its own id (empty while
+    that is not known, for a name is kept before the provider is asked).
+    """
+
+    name: str
+    id: str = ""
+
+
+@runtime_checkable
+class Hosting(Protocol):
+    """What a provider has besides if it may keep the parts of an issue on its side, so that batches need only name them."""
+
+    hosts: bool
+
+    def host(self, compiled: CompiledIssue, hosted: Hosted, *, fresh: bool) -> Hosted:
+        """See to it that the provider has the issue, once and whole; what is handed over from here on is of this issue. May be
+        called again, also after a crash. ``fresh``: nothing was ever kept under that name.
+
+        Raises:
+            DigestError: it cannot be, or not now; nothing was handed over.
+        """
+        ...
+
+    def unhost(self, hosted: Hosted) -> bool:
+        """Remove all that is kept under the name; whether nothing is left."""
+        ...
+
+
 def make(config: Config, workspace: Path) -> Provider:
     """The provider that ``delivery.provider`` names.
 
@@ -124,6 +153,9 @@ def make(config: Config, workspace: Path) -> Provider:
     delivery = config.delivery
     if delivery.uncertain == "cancel_resend" and delivery.provider != "sendgrid":
         raise ConfigError(f"config.yaml: delivery.uncertain: cancel_resend goes with sendgrid, not with {delivery.provider}; use hold")
+    if delivery.uncertain == "cancel_resend" and delivery.sendgrid.mode == "template":
+        # What leaves a quarter of an hour later might find its template gone.
+        raise ConfigError("config.yaml: delivery.uncertain: cancel_resend goes with delivery.sendgrid.mode: grouped, not with template")
     if delivery.provider == "smtp":
         from digest.providers.smtp import Smtp
 

@@ -132,7 +132,8 @@ def _write_index(folder: Path, title: str) -> Path:
 
 def _show(file: Path, view: Path) -> Shown:
     raw = file.read_bytes()
-    message = email.message_from_bytes(raw, policy=email.policy.default)
+    # As text: an address may hold letters outside ASCII as they are (RFC 6532), which the parser of bytes does not give back.
+    message = email.message_from_string(raw.decode("utf-8", "replace"), policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     html = message.get_body(("html",))
     plain = message.get_body(("plain",))

@@ -1,4 +1,6 @@
-"""SendGrid's Web API v3: one request a batch, one edition a request. Built from its documents, never tried live.
+"""SendGrid's Web API v3: one request a batch, with one edition in it or with numbers of what the issue's template holds.
+
+Built from its documents, never tried live.
 
 docs/sendgrid.md says how an operator sets it up, and what stays uncertain.
 """
@@ -17,12 +19,15 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from digest.compose import CompiledIssue
 from digest.config import SendGridSettings
 from digest.errors import ConfigError, DeliveryDeferred, DeliveryUncertain, DigestError, ProviderUnusable
-from digest.providers import Handover, Parcel, Receipt
-from digest.providers.sendgrid_answer import Verdict, errors_of, key_advice, list_of, object_of, read_answer, split_or_reject
-from digest.providers.sendgrid_body import Request, build
+from digest.providers import Handover, Hosted, Parcel, Receipt
+from digest.providers.sendgrid_answer import Verdict, clock_of, errors_of, key_advice, list_of, object_of, read_answer, split_or_reject
+from digest.providers.sendgrid_body import Request, build, build_templated
 from digest.providers.sendgrid_http import Line
+from digest.providers.sendgrid_layout import make_layout
+from digest.providers.sendgrid_template import Template, is_there, put, remove
 
 TIMEOUT_S = 60.0
 AHEAD_S = 15 * 60  # how far in the future a send that can still be cancelled is set
@@ -61,11 +66,10 @@ class SendGrid:
         timeout_s: for reaching SendGrid, and once more from the first byte of the body to the end of the answer.
         context: for TLS; the machine's own trust unless given.
     Raises:
-        ConfigError: no key, an address that would show it to the network, or a mode that is not there.
+        ConfigError: no key, or an address that would show it to the network.
     """
 
     name = "sendgrid"
-    one_edition = True
     tells = True  # by the event webhook; without one nothing is ever taken for silence, which is the safe way round
 
     def __init__(
@@ -78,8 +82,6 @@ class SendGrid:
         timeout_s: float = TIMEOUT_S,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        if settings.mode == "template":
-            raise ConfigError('config.yaml: delivery.sendgrid.mode: "template" is not built yet; use grouped')
         key = api_key.get_secret_value() if api_key else ""
         if not re.fullmatch(r"[\x21-\x7e]+", key):
             raise ConfigError("SENDGRID_API_KEY is not set in the environment, or has a blank in it; sendgrid needs a key with Mail Send")
@@ -90,6 +92,9 @@ class SendGrid:
         self.longest_s = int(timeout_s * (4 if cancel else 2)) + 10
         self.sends = not sandbox
         self.cancels = cancel
+        self.hosts = settings.mode == "template"
+        self.one_edition = not self.hosts
+        self._template: Template | None = None
         self._server_errors, self._cancel, self._sandbox = settings.server_errors, cancel, sandbox
         self._line = Line(settings.base_url, key, timeout_s=timeout_s, context=context)
 
@@ -100,7 +105,10 @@ class SendGrid:
         if not parcels:
             return Handover([])
         try:
-            request = build(aid, parcels, sandbox=self._sandbox)
+            if self._template is not None:
+                request = build_templated(aid, parcels, self._template, sandbox=self._sandbox)
+            else:
+                request = build(aid, parcels, sandbox=self._sandbox)
         except (DigestError, ValueError) as error:
             return _all(parcels, "deferred", "nothing was sent", Handover([], stop=f"no mail of this edition can be made: {error}"))
         if not request.going:
@@ -128,9 +136,32 @@ class SendGrid:
         except DeliveryUncertain as error:
             return Verdict("uncertain", str(error), trouble=True)
         secrets = [word for one in request.body["personalizations"] for word in one["to"][0].values()]
-        return read_answer(
-            answer, len(request.going), secrets, sandbox=self._sandbox, not_sent_on_5xx=self._server_errors == "not_sent", now=time.time()
+        verdict = read_answer(
+            answer,
+            len(request.going),
+            secrets,
+            sandbox=self._sandbox,
+            not_sent_on_5xx=self._server_errors == "not_sent",
+            now=time.time(),
+            templated=self._template is not None,
         )
+        blames_readers = verdict.split or verdict.outcome == "rejected"
+        if blames_readers and self._template is not None and not is_there(self._line, self._template.id):
+            stop = "the issue's template has vanished from SendGrid; run the same command again, it is made anew"
+            return Verdict("deferred", "nothing was sent", verdict.code, stop=stop)
+        return verdict
+
+    def host(self, compiled: CompiledIssue, hosted: Hosted, *, fresh: bool) -> Hosted:
+        """Make the issue's template, or find it; what is handed over from here on is of this issue."""
+        layout = make_layout(compiled)
+        found = put(self._line, layout, hosted, fresh=fresh)
+        self._template = Template(found.id, layout)
+        return found
+
+    def unhost(self, hosted: Hosted) -> bool:
+        """Remove the issue's template."""
+        self._template = None
+        return remove(self._line, hosted)
 
     def look_up(self, issue: str, dids: Sequence[str]) -> Mapping[str, bool]:
         """Nothing: what SendGrid knows of a message is a paid add-on. Its events tell (the webhook)."""
@@ -172,19 +203,21 @@ class SendGrid:
 
     def void(self, batch_id: str, send_at: int) -> bool:
         """Cancel what went out under ``batch_id``. True only if SendGrid confirmed it at least ten minutes before ``send_at``
-        (Unix seconds): then none of it will ever be sent. False says nothing.
+        (Unix seconds), by its own clock too: then none of it will ever be sent. False says nothing.
         """
         if time.time() > send_at - CANCEL_S:
             return False
         try:
             answer = self._line.call("post", "user/scheduled_sends", {"batch_id": batch_id, "status": "cancel"})
-            confirmed = answer.status == 201
+            confirmed, clock = answer.status == 201, clock_of(answer.headers)
             if answer.status == 400:  # also the answer where it was cancelled before
                 listed = self._line.call("get", f"user/scheduled_sends/{batch_id}")
                 confirmed = listed.status == 200 and {"batch_id": batch_id, "status": "cancel"} in list_of(listed.body)
+                clock = clock_of(listed.headers)
         except (DeliveryDeferred, DeliveryUncertain):
             return False
-        return confirmed and time.time() <= send_at - CANCEL_S
+        # Our clock may be wrong, or have jumped; what was set for a moment that is past over there has left at once.
+        return confirmed and clock is not None and max(clock, time.time()) <= send_at - CANCEL_S
 
 
 def _settle(request: Request, verdict: Verdict, scheduled: Scheduled | None = None) -> Handover:

@@ -36,9 +36,17 @@ class Verdict:
 
 
 def read_answer(
-    answer: Answer, readers: int, secrets: Sequence[str], *, sandbox: bool = False, not_sent_on_5xx: bool = False, now: float = 0.0
+    answer: Answer,
+    readers: int,
+    secrets: Sequence[str],
+    *,
+    sandbox: bool = False,
+    not_sent_on_5xx: bool = False,
+    now: float = 0.0,
+    templated: bool = False,
 ) -> Verdict:
-    """What an answer to Mail Send means for a request of so many readers; pure. ``secrets`` may stand in no reason.
+    """What an answer to Mail Send means for a request of so many readers; pure. ``secrets`` may stand in no reason. Where the
+    request was ``templated``, content and subject are the issue's.
 
     A request is taken or refused as a whole. What is no refusal beyond doubt may have been taken.
     """
@@ -63,6 +71,8 @@ def read_answer(
     if status not in (400, 422):
         return _stop(code, f"SendGrid does not know such a request ({status}: {said}); check delivery.sendgrid.base_url")
     named = {re.split(r"[.\[]", field)[0] for field, _ in errors}
+    if templated and named & {"template_id", *_EDITION_FIELDS}:
+        return _stop(code, f"SendGrid refuses the issue's template ({said}); run the same command again, it is looked for and made anew")
     if named and named <= set(_OUR_FIELDS):
         return _stop(code, f"SendGrid refuses what every email has in common ({said})")
     if named and named <= set(_EDITION_FIELDS):
@@ -96,15 +106,20 @@ def key_advice(status: int, errors: Sequence[tuple[str, str]]) -> str:
 
 def _wait(headers: Mapping[str, str], now: float) -> float:
     """Seconds until ``X-RateLimit-Reset`` (Unix seconds), by the server's own clock where it gives it; 60 if that is nonsense."""
+    said = clock_of(headers)
     try:
-        now = parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError):
-        pass
-    try:
-        wait = float(int(headers.get("x-ratelimit-reset", "")[:20])) - now
+        wait = float(int(headers.get("x-ratelimit-reset", "")[:20])) - (now if said is None else said)
     except ValueError:
         return _WAIT_S
     return wait if 0 < wait <= _LONGEST_WAIT_S else _WAIT_S
+
+
+def clock_of(headers: Mapping[str, str]) -> float | None:
+    """What the server's own clock said, in Unix seconds; None where it did not tell."""
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None
 
 
 def _parsed(body: bytes) -> object:

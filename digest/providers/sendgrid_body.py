@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from digest.compose.clean import clean_header
 from digest.compose.parts import escape
 from digest.errors import DeliveryRejected, RenderError
 from digest.providers import Parcel, Receipt
+from digest.providers.sendgrid_layout import Skeleton
+from digest.providers.sendgrid_template import Template
 
 MAX_READERS = 1000  # personalizations, and addresses, in a request
 MAX_SUBSTITUTION_BYTES = 10_000  # of one personalization, tags and values; another page says 50,000
@@ -84,15 +86,58 @@ def build(aid: str, parcels: Sequence[Parcel], *, sandbox: bool = False) -> Requ
         DigestError, ValueError: what all of them share cannot be sent. The text is fit to be shown.
     """
     shared = parcels[0]
-    subject = clean_header(shared.edition.subject)
+    subject = _subject(shared.edition)
+    ready, aside = _admit(parcels, _alike)
+    tags = _tags(shared.edition, subject, [*(value for one in ready for value in one.values.values()), shared.envelope.reply_to])
+    body = _shared_body(shared, sandbox=sandbox) | {
+        "subject": subject,
+        "content": [
+            {"type": "text/plain", "value": shared.edition.text.fill(tags.text)},
+            *([] if shared.edition.plain_text else [{"type": "text/html", "value": shared.edition.html.fill(tags.html)}]),
+        ],
+    }
+    return _request(aid, body, ready, aside, lambda one: _substituted(one, tags))
+
+
+def build_templated(aid: str, parcels: Sequence[Parcel], template: Template, *, sandbox: bool = False) -> Request:
+    """The request that carries what it can of a batch of any editions of the issue that the template is of.
+
+    Raises:
+        DigestError, ValueError: what all of them share cannot be sent, or an edition is not one the template can show.
+    """
+    skeletons: dict[int, Skeleton] = {}
+    for parcel in parcels:
+        if id(parcel.edition) not in skeletons:
+            _subject(parcel.edition)
+            skeletons[id(parcel.edition)] = template.layout.skeleton(parcel.edition)
+    ready, aside = _admit(parcels, _same_sender)
+    body = _shared_body(parcels[0], sandbox=sandbox) | {"template_id": template.id}
+
+    def made(one: _Ready) -> dict[str, Any]:
+        data = template.layout.data(skeletons[id(one.parcel.edition)], one.values)
+        if len(json.dumps(data)) > MAX_SUBSTITUTION_BYTES:  # nobody says; a draft of the documents had the same limit
+            raise ValueError("what this reader alone gets is more than SendGrid takes for one reader")
+        return {"dynamic_template_data": data}
+
+    return _request(aid, body, ready, aside, made)
+
+
+def _subject(edition: Edition) -> str:
+    subject = clean_header(edition.subject)
     if not subject:
         raise RenderError("the subject is empty; look at subject in templates/phrases.txt.j2")
+    return subject
+
+
+def _admit(parcels: Sequence[Parcel], alike: Callable[[Parcel, Parcel], bool]) -> tuple[list[_Ready], list[Receipt]]:
+    """Those that can go in one request, and receipts of the others."""
+    shared = parcels[0]
     common = _common_fields(shared)
     ready: list[_Ready] = []
     aside: list[Receipt] = []
     taken: set[str] = set()
     for parcel in parcels:
-        if len(ready) == MAX_READERS or not _alike(shared, parcel):
+        if len(ready) == MAX_READERS or not alike(shared, parcel):
             aside.append(Receipt(parcel.did, "deferred", "goes in a request of its own: another edition or sender, or no room"))
             continue
         try:
@@ -106,13 +151,18 @@ def build(aid: str, parcels: Sequence[Parcel], *, sandbox: bool = False) -> Requ
             continue
         taken.add(one.to["email"].lower())
         ready.append(one)
-    tags = _tags(shared.edition, subject, [*(value for one in ready for value in one.values.values()), shared.envelope.reply_to])
-    body = _shared_body(shared, subject, tags, sandbox=sandbox)
+    return ready, aside
+
+
+def _request(
+    aid: str, body: dict[str, Any], ready: Sequence[_Ready], aside: list[Receipt], make: Callable[[_Ready], dict[str, Any]]
+) -> Request:
+    """The request; ``make`` gives what a reader's part has besides recipient, header fields and ids."""
     size = len(json.dumps(body))
     personalizations, going = [], []
     for one in ready:
         try:
-            made = _personalization(one, tags)
+            made = {"to": [one.to], "headers": one.fields} | make(one)
             ids = {"custom_args": {"did": _opaque(one.parcel.did), "aid": _opaque(aid)}}
         except ValueError as error:
             aside.append(Receipt(one.parcel.did, "rejected", str(error)))
@@ -120,7 +170,7 @@ def build(aid: str, parcels: Sequence[Parcel], *, sandbox: bool = False) -> Requ
         said = json.dumps(made, sort_keys=True)
         size += len(said) + len(json.dumps(ids)) + 2
         personalizations.append(made | ids)
-        fingerprint = hashlib.sha256(f"{shared.edition.content_hash}{said}".encode()).hexdigest()
+        fingerprint = hashlib.sha256(f"{one.parcel.edition.content_hash}{said}".encode()).hexdigest()
         going.append(Going(one.parcel, _rendered_bytes(one), fingerprint))
     return Request(body | {"personalizations": personalizations}, tuple(going), tuple(aside), size + 100)
 
@@ -128,9 +178,13 @@ def build(aid: str, parcels: Sequence[Parcel], *, sandbox: bool = False) -> Requ
 def _alike(shared: Parcel, parcel: Parcel) -> bool:
     if parcel is shared:
         return True
-    ours, theirs = shared.envelope, parcel.envelope
     same_edition = parcel.edition is shared.edition or parcel.edition.content_hash == shared.edition.content_hash
-    return same_edition and (ours.sender, ours.reply_to, ours.list_id, ours.feedback_id) == (
+    return same_edition and _same_sender(shared, parcel)
+
+
+def _same_sender(shared: Parcel, parcel: Parcel) -> bool:
+    ours, theirs = shared.envelope, parcel.envelope
+    return (ours.sender, ours.reply_to, ours.list_id, ours.feedback_id) == (
         theirs.sender,
         theirs.reply_to,
         theirs.list_id,
@@ -162,25 +216,18 @@ def _opaque(id: str) -> str:
     return id
 
 
-def _personalization(one: _Ready, tags: _Tags) -> dict[str, Any]:
-    """One reader's part, without ids."""
+def _substituted(one: _Ready, tags: _Tags) -> dict[str, Any]:
+    """One reader's values by tag."""
     given = {tags.html[slot]: escape(one.values[slot]) for slot in tags.html} | {tags.text[slot]: one.values[slot] for slot in tags.text}
     if len(given) > MAX_TAGS or sum(len(tag) + len(value.encode()) for tag, value in given.items()) > MAX_SUBSTITUTION_BYTES:
         raise ValueError("what this reader alone gets is more than SendGrid takes for one reader")
-    made: dict[str, Any] = {"to": [one.to], "headers": one.fields}
-    return made | ({"substitutions": given} if given else {})
+    return {"substitutions": given} if given else {}
 
 
-def _shared_body(shared: Parcel, subject: str, tags: _Tags, *, sandbox: bool) -> dict[str, Any]:
-    edition = shared.edition
+def _shared_body(shared: Parcel, *, sandbox: bool) -> dict[str, Any]:
     return {
         "from": _mailbox(shared.envelope.sender),
         "reply_to": _mailbox(shared.envelope.reply_to),
-        "subject": subject,
-        "content": [
-            {"type": "text/plain", "value": edition.text.fill(tags.text)},
-            *([] if edition.plain_text else [{"type": "text/html", "value": edition.html.fill(tags.html)}]),
-        ],
         "mail_settings": {"sandbox_mode": {"enable": sandbox}, "footer": {"enable": False}},
         "tracking_settings": {name: dict(setting) for name, setting in _TRACKING.items()},
     }

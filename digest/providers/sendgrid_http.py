@@ -218,7 +218,7 @@ class Line:
             logger = logging.getLogger(name)
             logger.setLevel(max(logger.level, logging.INFO))
 
-    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None) -> Answer:
         """One request; any status is an answer.
 
         Raises:
@@ -238,7 +238,7 @@ class Line:
         for step in path.split("/"):
             place = place._(step)
         try:
-            answer = getattr(place, method)(request_body=body)
+            answer = getattr(place, method)(request_body=body, query_params=query)
             return Answer(answer.status_code, _lower(answer.headers), answer.body)
         except python_http_client.exceptions.HTTPError as error:
             return Answer(error.status_code, _lower(error.headers), error.body or b"")

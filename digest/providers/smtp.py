@@ -100,13 +100,12 @@ class Smtp:
             DigestError, ValueError: it cannot be made.
         """
         message = make_message(parcel.edition, parcel.reader, parcel.envelope)
-        if not message.isascii() or message.replace(b"\r", b"").replace(b"\n", b"\r\n") != message:
-            # A lone CR or LF is a line end to some servers: a message within a message (RELIABILITY section 4, VU#302671).
+        recipient = header.address_of("", parcel.reader.email, utf8=True)
+        if not (recipient.needs_utf8 or message.isascii()):
             raise ValueError("the message has a character that must not be on the wire")
         local, _, domain = self._bounces.partition("@")
         sender = f"{local}+{parcel.did}@{domain}" if self._verp else self._bounces
-        recipient = header.address_of("", parcel.reader.email).email
-        return Letter(sender, recipient, message, aid, self._notify)
+        return Letter(sender, recipient.email, message, aid, self._notify, recipient.needs_utf8, dots=False)
 
     def take(self, until: float, fresh: bool) -> Connection:
         """A connection for this thread alone: one that is open, unless it has to be ``fresh``, else a new one.

@@ -38,6 +38,7 @@ class Times:
 
 
 TIMES = Times()
+_NO_UTF8 = "the address has letters outside ASCII before the @, and the mail server does not offer SMTPUTF8"
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,19 @@ class Access:
 
 @dataclass(frozen=True)
 class Letter:
-    """One message as the server gets it. ``message`` has CRLF line ends; ``envid`` and ``notify`` are for RFC 3461."""
+    """One message as the server gets it. ``message`` has CRLF line ends; ``envid`` and ``notify`` are for RFC 3461.
+
+    ``utf8``: the recipient, and so a header, has letters outside ASCII; only a server with SMTPUTF8 can take it (RFC 6531).
+    ``dots``: lines may begin with one, and are looked through for it.
+    """
 
     sender: str
     recipient: str
     message: bytes
     envid: str
     notify: str
+    utf8: bool = False
+    dots: bool = True
 
 
 class Ended(Exception):
@@ -162,14 +169,14 @@ class Connection:
 
         Raises nothing: whatever happens is a verdict.
         """
+        if letter.utf8 and not {"SMTPUTF8", "8BITMIME"} <= self._offers.keys():
+            return Verdict("rejected", _NO_UTF8)
         self._wire.until = until
         try:
             refused = self._envelope(letter)
             if refused:
                 return refused
-            # Leading dots are doubled (RFC 5321, 4.5.2), else a line of one dot would end the message.
-            body = letter.message.replace(b"\r\n.", b"\r\n..")
-            self._wire.write(b"." + body if body.startswith(b".") else body, self._times.block)
+            self._wire.write(_stuffed(letter.message) if letter.dots else letter.message, self._times.block)
         except Broken as error:
             return Verdict("deferred", _loss(error), over=True, trouble=True)
         if not self._wire.silent():  # the end of the message is not written, so nothing was handed over
@@ -189,7 +196,7 @@ class Connection:
         for step, command in steps.items():
             try:
                 if step == "MAIL" or not together:
-                    self._wire.write("".join(steps.values() if together else [command]).encode("ascii"), self._times.reply)
+                    self._wire.write("".join(steps.values() if together else [command]).encode(), self._times.reply)
                 reply = self._wire.read(self._times.data if step == "DATA" else self._times.reply)
             except Broken as error:
                 if refused:
@@ -233,8 +240,9 @@ class Connection:
 
     def _mail(self, letter: Letter) -> str:
         size = f" SIZE={len(letter.message)}" if "SIZE" in self._offers else ""
+        utf8 = " BODY=8BITMIME SMTPUTF8" if letter.utf8 else ""
         dsn = f" RET=HDRS ENVID={xtext(letter.envid)}" if "DSN" in self._offers else ""
-        return f"MAIL FROM:<{letter.sender}>{size}{dsn}\r\n"
+        return f"MAIL FROM:<{letter.sender}>{size}{utf8}{dsn}\r\n"
 
     def _rcpt(self, letter: Letter) -> str:
         return f"RCPT TO:<{letter.recipient}>" + (f" NOTIFY={letter.notify}" if "DSN" in self._offers else "") + "\r\n"
@@ -279,6 +287,12 @@ def _loss(error: OSError | Nonsense) -> str:
     if isinstance(error, Nonsense):
         return str(error)
     return "the server was too slow" if isinstance(error, TimeoutError) else "the connection was lost"
+
+
+def _stuffed(message: bytes) -> bytes:
+    """Leading dots are doubled (RFC 5321, 4.5.2), else a line of one dot would end the message."""
+    body = message.replace(b"\r\n.", b"\r\n..")
+    return b"." + body if body.startswith(b".") else body
 
 
 def _base64(secret: bytes) -> str:

@@ -13,6 +13,8 @@ REPLY_BYTES = 65_536  # RFC 5321, 4.5.3.1.5: a line has 512; an EHLO of the larg
 REPLY_LINES = 200
 NO_MAILBOX = "the server knows no such mailbox"
 
+_AROUND = "<>\"'.,;:()[]"
+
 Step = Literal["MAIL", "RCPT", "DATA", "dot"]
 
 _LINE = re.compile(rb"([2-5][0-5][0-9])(?:([ -])([^\r\n]*))?\r?\n")
@@ -142,6 +144,7 @@ def _for_good(step: Step, reply: Reply) -> Verdict:
 def reference(reply: Reply, recipient: str) -> str:
     """The server's name for a message it took (Postfix: ``Ok: queued as 4XyZ``), without whatever could name the reader."""
     local, _, domain = recipient.lower().partition("@")
-    words = (re.sub(r"[^\x21-\x7e]", "", word) for word in reply.text.split())
-    kept = (word for word in words if word and "@" not in word and word.lower().strip("<>\"'.,;:()[]") not in (local, domain))
-    return " ".join(kept)[:100]
+    named = (local, domain)
+    words = (word for word in reply.text.split() if "@" not in word and word.lower().strip(_AROUND) not in named)
+    plain = (re.sub(r"[^\x21-\x7e]", "", word) for word in words)
+    return " ".join(word for word in plain if word and word.lower().strip(_AROUND) not in named)[:100]

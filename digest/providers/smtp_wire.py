@@ -55,6 +55,7 @@ class Wire:
         with Aside(turn):
             self._socket = _connect(host, port, seconds, until)
         self._socket.settimeout(0)
+        self._polls: dict[int, select.poll] = {}  # by event; the number of the socket stays the same under TLS
         self._tls = False
 
     def encrypt(self, context: ssl.SSLContext, seconds: float) -> None:
@@ -134,8 +135,10 @@ class Wire:
                 self._wait(select.POLLOUT, deadline)
 
     def _wait(self, events: int, deadline: float) -> None:
-        poll = select.poll()  # select() cannot take a file number above 1023
-        poll.register(self._socket, events)
+        if events not in self._polls:
+            self._polls[events] = select.poll()  # select() cannot take a file number above 1023
+            self._polls[events].register(self._socket, events)
+        poll = self._polls[events]
         left_ms = _remaining(deadline) * 1000
         with Aside(self._turn):
             ready = poll.poll(left_ms)

@@ -5,6 +5,7 @@ The reader of a kind, with the libraries it needs, is imported when a source of 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,3 +53,11 @@ def read(source: config.Source, context: Context) -> Harvest:
     """
     reader = cast(Reader, import_module(READERS[source.kind]).read)
     return reader(source, context)
+
+
+def release() -> None:
+    """Give back what reading keeps open: the processes that parse feeds."""
+    if "digest.sources.feedpool" in sys.modules:
+        from digest.sources.feedpool import POOL
+
+        POOL.close()

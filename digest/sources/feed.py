@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
 from digest import config
 from digest.errors import SourceError
 from digest.model import Harvest, Section, canonical_url
-from digest.sources import Context, entry, fetch, words
+from digest.sources import Context, entry, feedpool, fetch, words
 from digest.sources.charset import decode
 from digest.sources.dates import parse_date
 
@@ -23,8 +18,6 @@ ACCEPT = (
     "application/atom+xml, application/rss+xml, application/rdf+xml, application/feed+json, application/json;q=0.9, application/xml;q=0.9,"
     " text/xml;q=0.9, */*;q=0.5"
 )
-PARSE_S = 30.0  # wall time of the child; its CPU limit comes first
-CHILD = Path(__file__).with_name("feedchild.py")
 
 
 def read(source: config.FeedSource, context: Context) -> Harvest:
@@ -51,28 +44,16 @@ def is_json(page: fetch.Page) -> bool:
 def parse_in_child(page: fetch.Page) -> dict[str, Any]:
     """What feedchild makes of the bytes, or SourceError if they make it take too much time or memory."""
     place = fetch.shown(page.url)
-    head = json.dumps({"url": page.url, "content_type": page.content_type}).encode() + b"\n"
-    # Only what the interpreter needs: a parser gone wrong finds no secrets in its environment.
-    environment = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH") if key in os.environ}
     try:
-        done = subprocess.run(  # -P: the names of our modules must not stand for those of the library
-            [sys.executable, "-P", "-W", "ignore", str(CHILD)],
-            input=head + page.content,
-            capture_output=True,
-            timeout=PARSE_S,
-            env=environment,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SourceError(f"{place} took longer than {PARSE_S:g} s to parse; it is too large or made to hurt") from error
+        return feedpool.POOL.parse(page.content, page.url, page.content_type)
+    except feedpool.TooSlow as error:
+        raise SourceError(f"{place} took longer than {error.after_s:g} s to parse; it is too large or made to hurt") from error
+    except feedpool.NotParsed as error:
+        raise SourceError(
+            f"{place} could not be parsed within the limits of time and memory ({error}); it is too large or made to hurt"
+        ) from error
     except OSError as error:
         raise SourceError(f"{place} could not be parsed: no process could be started ({error})") from error
-    if done.returncode != 0:
-        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"ended by signal {-done.returncode}"]
-        raise SourceError(
-            f"{place} could not be parsed within the limits of time and memory ({last[0][:120]}); it is too large or made to hurt"
-        )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def harvest(page: fetch.Page, parsed: dict[str, Any], source: config.FeedSource, context: Context) -> Harvest:

@@ -7,7 +7,9 @@ compression ratio and total time are limited. RELIABILITY section 4, rows on SSR
 
 from __future__ import annotations
 
+import functools
 import ssl
+import threading
 import time
 import zlib
 from dataclasses import dataclass
@@ -74,13 +76,27 @@ def get(
     headers |= {"If-Modified-Since": last_modified} if last_modified else {}
     try:
         backend = Vetted(settings.allow, deadline, resolve)
-        context = tls or httpx2.create_ssl_context(trust_env=False)
+        context = tls or _trust()
         with httpx2.Client(transport=Transport(context, backend), trust_env=False, timeout=settings.timeout_s) as client:
             return _follow(client, url, headers, settings, deadline)
     except (httpx2.HTTPError, httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError, OSError) as error:
         raise _explain(url, error, settings) from error
     except (httpx2.InvalidURL, UnicodeError, ValueError) as error:
         raise SourceError(f"{shown(url)} is not an address that can be read: {error}") from error
+
+
+_reading_trust = threading.Lock()
+
+
+def _trust() -> ssl.SSLContext:
+    """The certificates that are trusted; reading them takes longer than reading a feed, so it is done once."""
+    with _reading_trust:
+        return _read_trust()
+
+
+@functools.cache
+def _read_trust() -> ssl.SSLContext:
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 def shown(url: str) -> str:

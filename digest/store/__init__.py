@@ -1,6 +1,6 @@
 """The only SQL: one file a subject, each a set of functions on an open transaction."""
 
-from digest.store import catalogue, holding, issues, ledger, mails, outcomes, people, plans, readers, signups, suppressions
+from digest.store import catalogue, holding, issues, ledger, mails, outcomes, people, plans, readers, signups, suppressions, throttle
 from digest.store.database import Store, now, open_store
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "readers",
     "signups",
     "suppressions",
+    "throttle",
 ]

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, literal, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, delete, exists, func, insert, literal, select, update
 
 from digest.model import Harvest, Summary
 from digest.store import schema as t
+from digest.store.dialect import upsert
 
 Taken = Literal["new", "changed", "same", "also"]
 
@@ -83,7 +83,7 @@ def record_failure(tx: Connection, name: str, kind: str, settings_hash: str, err
 
 
 def _put_source(tx: Connection, name: str, values: Mapping[str, object]) -> None:
-    statement = upsert(t.source).values(name=name, **values)
+    statement = upsert(tx, t.source).values(name=name, **values)
     tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
@@ -102,7 +102,7 @@ def take(tx: Connection, summary: Summary, at: datetime, configured: Collection[
     ).one()
     if stored.source != summary.source:
         if configured is None or stored.source in configured:
-            statement = upsert(t.also_at).values(summary_id=row, source=summary.source, url=summary.url, at=at)
+            statement = upsert(tx, t.also_at).values(summary_id=row, source=summary.source, url=summary.url, at=at)
             added = tx.execute(statement.on_conflict_do_nothing()).rowcount
             return ("also" if added else "same"), row
         tx.execute(update(t.summary).where(t.summary.c.id == row).values(source=summary.source))
@@ -153,11 +153,10 @@ def _unite(tx: Connection, row: int, summary: Summary) -> int:
     given = set(tx.execute(select(t.member.c.summary_id).where(t.member.c.summary_id.in_([row, other]))).scalars())
     stays, goes = sorted((row, other), key=lambda one: (one not in given, one))
     tx.execute(update(t.summary).where((t.summary.c.id == goes) | (t.summary.c.same_as == goes)).values(same_as=stays))
-    items = select(t.delivery_item.c.subscriber_id, literal(stays), t.delivery_item.c.delivery_id).where(
-        t.delivery_item.c.summary_id == goes
-    )
-    columns = ["subscriber_id", "summary_id", "delivery_id"]
-    tx.execute(insert(t.delivery_item).prefix_with("OR IGNORE").from_select(columns, items))
+    item = t.edition_item.alias()
+    known = exists().where(item.c.edition_id == t.edition_item.c.edition_id, item.c.summary_id == stays)
+    items = select(t.edition_item.c.edition_id, literal(stays)).where(t.edition_item.c.summary_id == goes, ~known)
+    tx.execute(insert(t.edition_item).from_select(["edition_id", "summary_id"], items))
     return stays
 
 
@@ -183,7 +182,7 @@ def _add(tx: Connection, summary: Summary, at: datetime) -> int:
 
 def _remember_identifiers(tx: Connection, row: int, keys: Iterable[str]) -> None:
     for key in keys:
-        tx.execute(upsert(t.identifier).values(key=key, summary_id=row).on_conflict_do_nothing())
+        tx.execute(upsert(tx, t.identifier).values(key=key, summary_id=row).on_conflict_do_nothing())
 
 
 def _revise(tx: Connection, row: int, summary: Summary, at: datetime) -> None:

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.events import SIBLING_OPEN, Event, Facts, Joined, Standing, from_detail
 from digest.model import DeliveryState as S
 from digest.store import schema as t
 from digest.store.database import now
+from digest.store.dialect import least, upsert
 from digest.vault import Vault
 
 # Providers whose call is taken or refused as a whole, so that one event proves it for all deliveries of the attempt.
@@ -35,7 +35,7 @@ def put_body(tx: Connection, vault: Vault, provider: str, raw: bytes, at: dateti
         "raw_sha256": hashlib.sha256(raw).hexdigest(),
         "body": vault.seal(raw.decode("latin-1"), "event"),  # any bytes at all go through latin-1 and back
     }
-    return tx.execute(upsert(t.event_inbox).values(values).on_conflict_do_nothing()).rowcount == 1
+    return tx.execute(upsert(tx, t.event_inbox).values(values).on_conflict_do_nothing()).rowcount == 1
 
 
 class Body(NamedTuple):
@@ -78,7 +78,7 @@ def put_events(tx: Connection, vault: Vault, events: Iterable[Event]) -> int:
     if not rows:
         return 0
     last = tx.execute(select(func.max(t.provider_event.c.id))).scalar() or 0
-    tx.execute(upsert(t.provider_event).on_conflict_do_nothing(), rows)
+    tx.execute(upsert(tx, t.provider_event).on_conflict_do_nothing(), rows)
     return tx.execute(select(func.count()).where(t.provider_event.c.id > last)).scalar_one()
 
 
@@ -175,7 +175,7 @@ def write_joined(tx: Connection, changes: Sequence[tuple[Known, Joined]]) -> int
         {"issue_id": one.issue, "did": one.did, "what": what, "at": at} for one, joined in changes for what in sorted(joined.contradictions)
     ]
     if odd:
-        tx.execute(upsert(t.contradiction).on_conflict_do_nothing(), odd)
+        tx.execute(upsert(tx, t.contradiction).on_conflict_do_nothing(), odd)
     return len(moved)
 
 
@@ -237,8 +237,8 @@ def put_bounces(tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     if not rows:
         return
-    statement = upsert(t.bounce)
-    code = func.min(t.bounce.c.code, statement.excluded.code)
+    statement = upsert(tx, t.bounce)
+    code = least(tx, t.bounce.c.code, statement.excluded.code)
     tx.execute(statement.on_conflict_do_update(index_elements=["did", "kind", "at"], set_={"code": code}), list(rows))
 
 
@@ -246,17 +246,6 @@ def soft_bounces(tx: Connection, address_index: bytes) -> list[tuple[datetime, s
     """The soft bounces of an address, as (time, did)."""
     b = t.bounce.c
     return [(r.at, r.did) for r in tx.execute(select(b.at, b.did).where(b.address_index == address_index, b.kind == "soft"))]
-
-
-def bounce_counts(tx: Connection, issue: int) -> dict[str, int]:
-    """How many deliveries of an issue bounced, by kind (hard, soft, blocked): what a run that goes wrong is stopped by."""
-    query = (
-        select(t.bounce.c.kind, func.count(t.bounce.c.did.distinct()))
-        .join(t.delivery, t.delivery.c.did == t.bounce.c.did)
-        .where(t.delivery.c.issue_id == issue)
-        .group_by(t.bounce.c.kind)
-    )
-    return dict(tx.execute(query).all())
 
 
 # --- lists ---------------------------------------------------------------------------------------------------------------

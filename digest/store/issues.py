@@ -8,11 +8,11 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.model import IssueState, Slot
 from digest.store import schema as t
 from digest.store.database import now
+from digest.store.dialect import upsert
 
 
 class IssueRow(NamedTuple):
@@ -103,7 +103,7 @@ def put_issue(tx: Connection, slot: Slot, *, known_seq: int, content_hash: str, 
     }
     values |= {"opens_after": slot.opens_after, "due_at": slot.due_at}
     fixed = {"name": slot.name, "cadence": slot.cadence, "local_date": slot.local_date}
-    statement = upsert(t.issue).values(**fixed, **values).on_conflict_do_update(index_elements=["name"], set_=values)
+    statement = upsert(tx, t.issue).values(**fixed, **values).on_conflict_do_update(index_elements=["name"], set_=values)
     row: int = tx.execute(statement.returning(t.issue.c.id)).scalar_one()
     return row
 
@@ -133,7 +133,7 @@ def move_issue(tx: Connection, issue: int, state: IssueState, **values: Any) -> 
 
 def put_content(tx: Connection, issue: int, compiled: bytes) -> None:
     """Freeze what the issue is composed from; the first one stays."""
-    tx.execute(upsert(t.content).values(issue_id=issue, compiled=compiled).on_conflict_do_nothing())
+    tx.execute(upsert(tx, t.content).values(issue_id=issue, compiled=compiled).on_conflict_do_nothing())
 
 
 def content(tx: Connection, issue: int) -> bytes | None:

@@ -2,6 +2,10 @@
 
 A database that has fewer attempts than the mark says, or another epoch, is an older copy: mail may have gone out that it
 does not know of. The mark is written before a call and never ahead of what the database has durably kept.
+
+Where several machines write to one database, each keeps a mark of its own. A machine without one is new, and takes the
+database as it is; the first that sees an older copy deals with it and gives the database another epoch, and the others find
+the epoch of their marks among the former ones.
 """
 
 from __future__ import annotations
@@ -14,10 +18,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.model import Frozen
 from digest.store import schema as t
+from digest.store.dialect import upsert
 
 _EVERY_S = 1.0  # an older copy less than a second behind is not told apart; every claim would cost a file otherwise
 _ISSUES = 60
@@ -32,10 +36,11 @@ class Mark(Frozen):
 
 
 class Guard:
-    """Keeps the mark of one database in a file beside it."""
+    """Keeps the mark of one database in a file beside it, or in the workspace; ``shared`` if other machines keep marks, too."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, *, shared: bool = False) -> None:
         self._file = database.with_suffix(".mark")
+        self._shared = shared
         self._written_at = 0.0
         self._issues: dict[str, None] = {}
 
@@ -50,10 +55,12 @@ class Guard:
 
     def is_older_copy(self, tx: Connection) -> bool:
         """Whether this database may not know of mail that went out. A database without any attempt and mark is new."""
-        mark, attempts, epoch = self.read(), highest_attempt(tx), epoch_of(tx)
+        mark, attempts = self.read(), highest_attempt(tx)
         if mark is None:
-            return attempts > 0
-        return mark.epoch != epoch or attempts < mark.attempts
+            return attempts > 0 and not self._shared
+        if mark.epoch == epoch_of(tx):
+            return attempts < mark.attempts
+        return not (self._shared and mark.epoch in former_epochs(tx))
 
     def write(self, epoch: str, attempts: int, issue: str | None = None, *, now: bool = False) -> None:
         """Move the mark on; at most once a second unless ``now`` or the issue is new to it."""
@@ -83,11 +90,18 @@ def epoch_of(tx: Connection) -> str:
     return tx.execute(select(t.meta.c.value).where(t.meta.c.key == "ledger_epoch")).scalar() or ""
 
 
+def former_epochs(tx: Connection) -> frozenset[str]:
+    """The names that the database had before."""
+    text = tx.execute(select(t.meta.c.value).where(t.meta.c.key == "former_epochs")).scalar()
+    return frozenset(json.loads(text)) if text else frozenset()
+
+
 def new_epoch(tx: Connection) -> str:
     """Give the database a name, in place of any it had."""
+    if old := epoch_of(tx):
+        _put(tx, "former_epochs", json.dumps(sorted(former_epochs(tx) | {old})))
     epoch = secrets.token_hex(16)
-    statement = upsert(t.meta).values(key="ledger_epoch", value=epoch)
-    tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": epoch}))
+    _put(tx, "ledger_epoch", epoch)
     return epoch
 
 
@@ -99,6 +113,9 @@ def doubtful_issues(tx: Connection) -> frozenset[str]:
 
 def put_doubtful_issues(tx: Connection, names: frozenset[str]) -> None:
     """Keep them."""
-    body = json.dumps(sorted(names))
-    statement = upsert(t.meta).values(key="doubtful_issues", value=body)
-    tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": body}))
+    _put(tx, "doubtful_issues", json.dumps(sorted(names)))
+
+
+def _put(tx: Connection, key: str, value: str) -> None:
+    statement = upsert(tx, t.meta).values(key=key, value=value)
+    tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))

@@ -46,7 +46,10 @@ def find_by_id(tx: Connection, vault: Vault, sid: str) -> Person | None:
 
 def _one(tx: Connection, vault: Vault, where: Any) -> Person | None:
     row = tx.execute(select(t.subscriber).where(where)).one_or_none()
-    return Person(row.id, _open(tx, vault, row)) if row else None
+    if row is None:
+        return None
+    interests = _interests(tx, row.id, row.id).get(row.id, ())
+    return Person(row.id, _open(vault, row, interests, _fewer(tx, row.id, row.id).get(row.id, ())))
 
 
 def is_suppressed(tx: Connection, vault: Vault, address: Address) -> bool:
@@ -122,7 +125,8 @@ def everyone(tx: Connection, vault: Vault, page: int = 1000) -> Iterator[Person]
     last = 0
     there = select(t.subscriber).where(t.subscriber.c.status != Status.ERASED.value).order_by(t.subscriber.c.id).limit(page)
     while rows := tx.execute(there.where(t.subscriber.c.id > last)).all():
-        yield from (Person(row.id, _open(tx, vault, row)) for row in rows)
+        interests, fewer = _interests(tx, last + 1, rows[-1].id), _fewer(tx, last + 1, rows[-1].id)
+        yield from (Person(row.id, _open(vault, row, interests.get(row.id, ()), fewer.get(row.id, ()))) for row in rows)
         last = rows[-1].id
 
 
@@ -148,16 +152,23 @@ def count_by_cadence(tx: Connection) -> dict[str, int]:
     return dict(tx.execute(query.group_by(t.subscriber.c.cadence)).all())
 
 
-def _open(tx: Connection, vault: Vault, row: Row[Any]) -> Subscriber:
-    query = select(t.follows.c.interest, t.follows.c.fewer).where(t.follows.c.subscriber_id == row.id).order_by(t.follows.c.position)
-    follows = tx.execute(query).all()
+def _fewer(tx: Connection, first: int, last: int) -> dict[int, tuple[str, ...]]:
+    """Of which interests one teaser is enough, for the subscribers of a range of rows. Few say so."""
+    query = select(t.follows.c.subscriber_id, t.follows.c.interest).where(t.follows.c.subscriber_id.between(first, last), t.follows.c.fewer)
+    found: dict[int, tuple[str, ...]] = {}
+    for subscriber, interest in tx.execute(query.order_by(t.follows.c.subscriber_id, t.follows.c.position)):
+        found[subscriber] = (*found.get(subscriber, ()), interest)
+    return found
+
+
+def _open(vault: Vault, row: Row[Any], interests: Sequence[str], fewer: Sequence[str]) -> Subscriber:
     return Subscriber.model_validate(
         {
             "id": row.sid,
             "email": vault.open(row.address, "address"),
             "name": vault.open(row.name, "name"),
-            "interests": tuple(follow.interest for follow in follows),
-            "fewer": tuple(follow.interest for follow in follows if follow.fewer),
+            "interests": tuple(interests),
+            "fewer": tuple(fewer),
             "cadence": row.cadence,
             "language": row.language,
             "audience": tuple(filter(None, row.audience.split(";"))),
@@ -171,6 +182,19 @@ def _open(tx: Connection, vault: Vault, row: Row[Any]) -> Subscriber:
             "catch_up": row.catch_up,
         }
     )
+
+
+def _interests(tx: Connection, first: int, last: int) -> dict[int, list[str]]:
+    """What subscribers of a range of rows follow, in their own order."""
+    found: dict[int, list[str]] = {}
+    chosen = (
+        select(t.follows.c.subscriber_id, t.follows.c.interest)
+        .where(t.follows.c.subscriber_id.between(first, last))
+        .order_by(t.follows.c.subscriber_id, t.follows.c.position)
+    )
+    for row, interest in tx.execute(chosen):
+        found.setdefault(row, []).append(interest)
+    return found
 
 
 def writable() -> Any:
@@ -188,22 +212,12 @@ def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Re
     ).all()
     if not rows:
         return []
-    interests: dict[int, list[str]] = {}
-    fewer: dict[int, set[str]] = {}
-    chosen = (
-        select(t.follows.c.subscriber_id, t.follows.c.interest, t.follows.c.fewer)
-        .where(t.follows.c.subscriber_id.between(rows[0].id, rows[-1].id))
-        .order_by(t.follows.c.subscriber_id, t.follows.c.position)
-    )
-    for row in tx.execute(chosen):
-        interests.setdefault(row.subscriber_id, []).append(row.interest)
-        if row.fewer:
-            fewer.setdefault(row.subscriber_id, set()).add(row.interest)
+    interests, fewer = _interests(tx, rows[0].id, rows[-1].id), _fewer(tx, rows[0].id, rows[-1].id)
     return [
         Reader(
             row.id,
             tuple(interests.get(row.id, ())),
-            tuple(filter(None, row.audience.split(";"))),
+            tuple(row.audience.split(";")) if row.audience else (),
             frozenset(fewer.get(row.id, ())),
             row.max_teasers,
             row.plain_text,
@@ -217,3 +231,9 @@ def particulars(tx: Connection, vault: Vault, rows: Sequence[int]) -> Mapping[in
     """What a message needs of each reader: id, address, name."""
     query = select(t.subscriber.c.id, t.subscriber.c.sid, t.subscriber.c.address, t.subscriber.c.name).where(t.subscriber.c.id.in_(rows))
     return {r.id: (r.sid, vault.open(r.address, "address"), vault.open(r.name, "name")) for r in tx.execute(query)}
+
+
+def address_indexes(tx: Connection, rows: Sequence[int]) -> dict[int, bytes]:
+    """The hashes that these subscribers' addresses are looked up by."""
+    query = select(t.subscriber.c.id, t.subscriber.c.address_index).where(t.subscriber.c.id.in_(rows))
+    return dict(tx.execute(query).all())

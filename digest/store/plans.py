@@ -1,20 +1,32 @@
-"""Planning: for every reader of an issue one delivery, with what it gives them."""
+"""Planning: for every reader of an issue one delivery, and for every edition what it gives."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, Table, and_, exists, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
 
 from digest.model import NOT_GIVEN, IssueState
 from digest.model import DeliveryState as S
 from digest.store import holding, issues
 from digest.store import schema as t
 from digest.store.database import now
+
+_PART = 500  # values in one IN
+
+
+class NewEdition(NamedTuple):
+    """An edition to be kept: its selection (JSON) and that one's hash, and the rows of the summaries it gives and notes."""
+
+    hash: str
+    selection: str
+    html_bytes: int
+    problem: str = ""
+    summaries: tuple[int, ...] = ()
+    notices: tuple[tuple[int, str], ...] = ()
 
 
 class Plan(NamedTuple):
@@ -25,8 +37,6 @@ class Plan(NamedTuple):
     edition: int | None
     state: S
     reason: str
-    summaries: tuple[int, ...]
-    notices: tuple[tuple[int, str], ...]
 
 
 def planned_up_to(tx: Connection, issue: int) -> int:
@@ -34,35 +44,31 @@ def planned_up_to(tx: Connection, issue: int) -> int:
     return tx.execute(select(func.max(t.delivery.c.subscriber_id)).where(t.delivery.c.issue_id == issue)).scalar() or 0
 
 
+# --- what subscribers were given -----------------------------------------------------------------------------------------
+
+
 def seen(tx: Connection, issue: int, first: int, last: int, summaries: Sequence[int]) -> dict[int, frozenset[int]]:
     """Which of these summaries the subscribers of a range of rows were given by other issues."""
-    found: dict[int, set[int]] = {}
-    for start in range(0, len(summaries), 500):
-        query = (
-            select(t.delivery_item.c.subscriber_id, t.delivery_item.c.summary_id)
-            .join(t.delivery, t.delivery.c.id == t.delivery_item.c.delivery_id)
-            .where(
-                t.delivery_item.c.subscriber_id.between(first, last),
-                t.delivery_item.c.summary_id.in_(summaries[start : start + 500]),
-                t.delivery.c.issue_id != issue,
-                t.delivery.c.state.not_in(NOT_GIVEN),
-            )
-        )
-        for subscriber, summary in tx.execute(query):
-            found.setdefault(subscriber, set()).add(summary)
-    return {subscriber: frozenset(ids) for subscriber, ids in found.items()}
+    others = _issues_with(tx, summaries) - {issue}
+    found: dict[int, frozenset[int]] = {}
+    given = _deliveries(tx, others, first, last)
+    items = _items(tx, {edition for _, edition, _, _ in given}, set(summaries))
+    for subscriber, edition, _, _ in given:
+        if edition in items:
+            found[subscriber] = found.get(subscriber, frozenset()) | items[edition]
+    return found
 
 
 def seen_before(tx: Connection, subscriber: int, summaries: Sequence[int], issue: int) -> dict[int, str]:
     """Which of these summaries a subscriber was given by an issue planned before this one, and by which."""
     own = select(t.delivery.c.id).where(t.delivery.c.issue_id == issue, t.delivery.c.subscriber_id == subscriber).scalar_subquery()
     query = (
-        select(t.delivery_item.c.summary_id, t.issue.c.name)
-        .join(t.delivery, t.delivery.c.id == t.delivery_item.c.delivery_id)
+        select(t.edition_item.c.summary_id, t.issue.c.name)
+        .join(t.delivery, t.delivery.c.edition_id == t.edition_item.c.edition_id)
         .join(t.issue, t.issue.c.id == t.delivery.c.issue_id)
         .where(
-            t.delivery_item.c.subscriber_id == subscriber,
-            t.delivery.c.issue_id != issue,
+            t.delivery.c.subscriber_id == subscriber,
+            t.delivery.c.issue_id.in_(_issues_with(tx, summaries) - {issue}),
             t.delivery.c.state.not_in(NOT_GIVEN),
             or_(own.is_(None), t.delivery.c.id < own),
         )
@@ -71,91 +77,206 @@ def seen_before(tx: Connection, subscriber: int, summaries: Sequence[int], issue
     return {summary: name for summary, name in tx.execute(query) if summary in wanted}
 
 
+def _issues_with(tx: Connection, summaries: Sequence[int]) -> set[int]:
+    """The issues that had any of these summaries, also under a row that turned out to be one of them."""
+    found: set[int] = set()
+    for part in _parts(summaries):
+        query = select(t.member.c.issue_id).join(t.summary, t.summary.c.id == t.member.c.summary_id)
+        found.update(tx.execute(query.where(or_(t.summary.c.id.in_(part), t.summary.c.same_as.in_(part))).distinct()).scalars())
+    return found
+
+
+class _Delivered(NamedTuple):
+    subscriber: int
+    edition: int
+    issue: int
+    state: str
+
+
+def _deliveries(tx: Connection, among: Collection[int], first: int, last: int) -> list[_Delivered]:
+    """What subscribers of a range of rows were given by these issues."""
+    if not among:
+        return []
+    d = t.delivery.c
+    query = select(d.subscriber_id, d.edition_id, d.issue_id, d.state).where(
+        d.issue_id.in_(among), d.subscriber_id.between(first, last), d.edition_id.is_not(None), d.state.not_in(NOT_GIVEN)
+    )
+    return [_Delivered(*row) for row in tx.execute(query)]
+
+
+def _items(tx: Connection, editions: Collection[int], wanted: Collection[int]) -> dict[int, frozenset[int]]:
+    """Which of the wanted summaries each edition gives; editions that give none are left out."""
+    found: dict[int, set[int]] = {}
+    for part in _parts(sorted(editions)):
+        query = select(t.edition_item.c.edition_id, t.edition_item.c.summary_id).where(t.edition_item.c.edition_id.in_(part))
+        for edition, summary in tx.execute(query):
+            if summary in wanted:
+                found.setdefault(edition, set()).add(summary)
+    return {edition: frozenset(summaries) for edition, summaries in found.items()}
+
+
+def _parts(values: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (values[start : start + _PART] for start in range(0, len(values), _PART))
+
+
+# --- corrections and retractions -----------------------------------------------------------------------------------------
+
+
+class _Noted(NamedTuple):
+    """A summary with a notice, and an issue that gave it without."""
+
+    summary: int
+    notice_hash: str
+    issue: int
+
+
 def owed_notices(tx: Connection, due_at: datetime, first: int, last: int) -> dict[int, list[tuple[int, str]]]:
     """Corrections and retractions that subscribers of a range of rows are owed: they were sent the piece before it was noted."""
-    query = (
-        _owed(due_at, t.delivery_item.c.subscriber_id, t.summary.c.id, t.summary.c.notice_hash)
-        .where(t.delivery_item.c.subscriber_id.between(first, last))
-        .order_by(t.delivery_item.c.subscriber_id, t.summary.c.id)
-    )
-    owed: dict[int, list[tuple[int, str]]] = {}
-    for subscriber, summary, notice in tx.execute(query):
-        owed.setdefault(subscriber, []).append((summary, notice))
-    return owed
+    noted = _noted(tx, due_at)
+    if not noted:
+        return {}
+    wanted: dict[int, dict[int, str]] = {}
+    for summary, hash, issue in noted:
+        wanted.setdefault(issue, {})[summary] = hash
+    sent = [one for one in _deliveries(tx, wanted, first, last) if one.state == S.ACCEPTED.value]
+    items = _items(tx, {one.edition for one in sent}, {summary for summary, _, _ in noted})
+    told = _told(tx, _telling(tx, noted), first, last)
+    owed: dict[int, set[tuple[int, str]]] = {}
+    for one in sent:
+        notices = {(summary, wanted[one.issue][summary]) for summary in items.get(one.edition, ()) if summary in wanted[one.issue]}
+        if missing := notices - told.get(one.subscriber, set()):
+            owed.setdefault(one.subscriber, set()).update(missing)
+    return {subscriber: sorted(notices) for subscriber, notices in owed.items()}
 
 
 def owed_summaries(tx: Connection, due_at: datetime) -> list[int]:
     """The summaries whose correction or retraction anybody is owed."""
-    return sorted(tx.execute(_owed(due_at, t.summary.c.id).distinct()).scalars())
+    noted = _noted(tx, due_at)
+    telling = _telling(tx, noted)
+    d, other = t.delivery.c, t.delivery.alias()
+    found: set[int] = set()
+    for one in noted:
+        told = exists().where(
+            other.c.subscriber_id == d.subscriber_id,
+            other.c.issue_id.in_(telling),
+            other.c.state.not_in(NOT_GIVEN),
+            t.edition_notice.c.edition_id == other.c.edition_id,
+            t.edition_notice.c.summary_id == one.summary,
+            t.edition_notice.c.notice_hash == one.notice_hash,
+        )
+        query = (
+            select(d.id)
+            .join(t.edition_item, and_(t.edition_item.c.edition_id == d.edition_id, t.edition_item.c.summary_id == one.summary))
+            .where(d.issue_id == one.issue, d.state == S.ACCEPTED.value, ~told)
+            .limit(1)
+        )
+        if one.summary not in found and tx.execute(query).first():
+            found.add(one.summary)
+    return sorted(found)
 
 
-def _owed(due_at: datetime, *columns: Any) -> Select[Any]:
-    sent_issue, sent_revision, telling = t.issue.alias(), t.revision.alias(), t.delivery.alias()
-    told = exists().where(
-        t.delivery_notice.c.subscriber_id == t.delivery_item.c.subscriber_id,
-        t.delivery_notice.c.summary_id == t.summary.c.id,
-        t.delivery_notice.c.notice_hash == t.summary.c.notice_hash,
-        t.delivery_notice.c.delivery_id == telling.c.id,
-        telling.c.state.not_in(NOT_GIVEN),
+def _noted(tx: Connection, due_at: datetime) -> list[_Noted]:
+    query = (
+        select(t.summary.c.id, t.summary.c.notice_hash, t.issue.c.id)
+        .select_from(t.summary)
+        .join(t.member, t.member.c.summary_id == t.summary.c.id)
+        .join(t.issue, t.issue.c.id == t.member.c.issue_id)
+        .join(t.revision, t.revision.c.seq == t.member.c.seq)
+        .where(
+            t.summary.c.notice_at <= due_at,
+            or_(
+                t.revision.c.notice_hash.is_(None),
+                t.revision.c.notice_hash != t.summary.c.notice_hash,
+                t.summary.c.notice_at > t.issue.c.due_at,
+            ),
+        )
     )
-    sent_without_it = or_(
-        sent_revision.c.notice_hash.is_(None),
-        sent_revision.c.notice_hash != t.summary.c.notice_hash,
-        t.summary.c.notice_at > sent_issue.c.due_at,
-    )
-    return (
-        select(*columns)
-        .select_from(t.delivery_item)
-        .join(t.summary, t.summary.c.id == t.delivery_item.c.summary_id)
-        .join(t.delivery, t.delivery.c.id == t.delivery_item.c.delivery_id)
-        .join(sent_issue, sent_issue.c.id == t.delivery.c.issue_id)
-        .join(t.member, and_(t.member.c.issue_id == sent_issue.c.id, t.member.c.summary_id == t.summary.c.id))
-        .join(sent_revision, sent_revision.c.seq == t.member.c.seq)
-        .where(t.summary.c.notice_at <= due_at, t.delivery.c.state == S.ACCEPTED.value, sent_without_it, ~told)
-    )
+    return [_Noted(*row) for row in tx.execute(query)]
 
 
-def put_edition(tx: Connection, issue: int, hash: str, selection: str, html_bytes: int, problem: str = "") -> int:
-    """An edition, kept once per issue and selection. Returns the row."""
-    row: int | None = tx.execute(select(t.edition.c.id).where(t.edition.c.issue_id == issue, t.edition.c.hash == hash)).scalar()
-    if row is None:
-        values = {"issue_id": issue, "hash": hash, "selection": selection, "html_bytes": html_bytes, "problem": problem}
-        row = tx.execute(insert(t.edition).values(**values).returning(t.edition.c.id)).scalar_one()
-    return row
+def _telling(tx: Connection, noted: Sequence[_Noted]) -> set[int]:
+    """The issues that told of any of these notices."""
+    found: set[int] = set()
+    for part in _parts(sorted({one.summary for one in noted})):
+        query = select(t.edition.c.issue_id).join(t.edition_notice, t.edition_notice.c.edition_id == t.edition.c.id)
+        found.update(tx.execute(query.where(t.edition_notice.c.summary_id.in_(part)).distinct()).scalars())
+    return found
+
+
+def _told(tx: Connection, telling: Collection[int], first: int, last: int) -> dict[int, set[tuple[int, str]]]:
+    """The notices, as summary and hash, that subscribers of a range of rows were given."""
+    given = _deliveries(tx, telling, first, last)
+    notices: dict[int, list[tuple[int, str]]] = {}
+    for part in _parts(sorted({one.edition for one in given})):
+        for edition, summary, hash in tx.execute(select(t.edition_notice).where(t.edition_notice.c.edition_id.in_(part))):
+            notices.setdefault(edition, []).append((summary, hash))
+    told: dict[int, set[tuple[int, str]]] = {}
+    for one in given:
+        if one.edition in notices:
+            told.setdefault(one.subscriber, set()).update(notices[one.edition])
+    return told
+
+
+# --- writing the plan ----------------------------------------------------------------------------------------------------
+
+
+def put_editions(tx: Connection, issue: int, editions: Sequence[NewEdition]) -> dict[str, int]:
+    """Editions, each kept once per issue and selection. Returns the rows by hash."""
+    by_hash = {edition.hash: edition for edition in editions}
+    rows = _edition_rows(tx, issue, by_hash)
+    missing = [edition for hash, edition in by_hash.items() if hash not in rows]
+    if not missing:
+        return rows
+    tx.execute(
+        insert(t.edition),
+        [
+            {"issue_id": issue, "hash": one.hash, "selection": one.selection, "html_bytes": one.html_bytes, "problem": one.problem}
+            for one in missing
+        ],
+    )
+    rows |= _edition_rows(tx, issue, {one.hash for one in missing})
+    if items := [{"edition_id": rows[one.hash], "summary_id": summary} for one in missing for summary in one.summaries]:
+        tx.execute(insert(t.edition_item), items)
+    if notices := [{"edition_id": rows[one.hash], "summary_id": s, "notice_hash": hash} for one in missing for s, hash in one.notices]:
+        tx.execute(insert(t.edition_notice), notices)
+    return rows
+
+
+def _edition_rows(tx: Connection, issue: int, hashes: Collection[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    ordered = sorted(hashes)
+    for start in range(0, len(ordered), _PART):
+        chosen = and_(t.edition.c.issue_id == issue, t.edition.c.hash.in_(ordered[start : start + _PART]))
+        found.update((hash, row) for hash, row in tx.execute(select(t.edition.c.hash, t.edition.c.id).where(chosen)))
+    return found
 
 
 def put_plans(tx: Connection, issue: int, plans: Sequence[Plan], date_header: str) -> None:
-    """A delivery for each plan, with what it gives the subscriber. A subscriber who has one already is refused by the schema."""
+    """A delivery for each plan. A subscriber who has one already is refused by the schema."""
+    if not plans:
+        return
     at = now(tx)
-    for plan in plans:
-        row = tx.execute(
-            insert(t.delivery)
-            .values(
-                issue_id=issue,
-                subscriber_id=plan.subscriber,
-                edition_id=plan.edition,
-                did=secrets.token_hex(16),
-                state=plan.state.value,
-                state_at=at,
-                reason=plan.reason,
-                interests=";".join(plan.interests),
-                date_header=date_header,
-            )
-            .returning(t.delivery.c.id)
-        ).scalar_one()
-        if plan.summaries:
-            given = [{"subscriber_id": plan.subscriber, "summary_id": summary, "delivery_id": row} for summary in plan.summaries]
-            _give(tx, t.delivery_item, given)
-        if plan.notices:
-            told = [{"subscriber_id": plan.subscriber, "summary_id": s, "notice_hash": n, "delivery_id": row} for s, n in plan.notices]
-            _give(tx, t.delivery_notice, told)
+    shared: Mapping[str, object] = {"issue_id": issue, "state_at": at, "date_header": date_header}
+    tx.execute(
+        insert(t.delivery).values(**shared),
+        [
+            {
+                "subscriber_id": plan.subscriber,
+                "edition_id": plan.edition,
+                "did": did,
+                "state": plan.state.value,
+                "reason": plan.reason,
+                "interests": ";".join(plan.interests),
+            }
+            for plan, did in zip(plans, _dids(len(plans)), strict=True)
+        ],
+    )
 
 
-def _give(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Note what a delivery gives; one that came to nothing before gives way to it."""
-    statement = upsert(table)
-    keys = [column.name for column in table.primary_key]
-    tx.execute(statement.on_conflict_do_update(index_elements=keys, set_={"delivery_id": statement.excluded.delivery_id}), rows)
+def _dids(count: int) -> Iterable[str]:
+    """Opaque ids. Those drawn together share 4 random bytes, so that their index grows in one place; 12 are each one's own."""
+    stem, drawn = secrets.token_hex(4), secrets.token_hex(12 * count)
+    return (stem + drawn[start : start + 24] for start in range(0, 24 * count, 24))
 
 
 def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False) -> int:

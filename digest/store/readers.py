@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from digest.model import Status
+from digest.model import NOT_GIVEN, Status
 from digest.store import schema as t
 from digest.store.database import now
 from digest.vault import Vault
@@ -35,18 +35,20 @@ def left_before(tx: Connection, before: datetime) -> list[str]:
 def history(tx: Connection, row: int) -> list[dict[str, Any]]:
     """The issues a reader was planned for: name, state, when, and which pieces they were given."""
     d = t.delivery.c
-    query = select(d.id, t.issue.c.name, d.state, d.state_at).join(t.issue, t.issue.c.id == d.issue_id)
+    query = select(d.id, d.edition_id, t.issue.c.name, d.state, d.state_at).join(t.issue, t.issue.c.id == d.issue_id)
     found = []
     for one in tx.execute(query.where(d.subscriber_id == row).order_by(d.id)).all():
-        items = select(t.summary.c.listed_as).join(t.delivery_item, t.delivery_item.c.summary_id == t.summary.c.id)
-        pieces = tx.execute(items.where(t.delivery_item.c.delivery_id == one.id).order_by(t.summary.c.id)).scalars().all()
+        items = select(t.summary.c.listed_as).join(t.edition_item, t.edition_item.c.summary_id == t.summary.c.id)
+        pieces = tx.execute(items.where(t.edition_item.c.edition_id == one.edition_id).order_by(t.summary.c.id)).scalars().all()
         found.append({"issue": one.name, "state": one.state, "at": one.state_at, "summaries": list(pieces)})
     return found
 
 
 def given_ever(tx: Connection, row: int) -> set[int]:
     """The rows of the summaries that a reader was given by any issue."""
-    return set(tx.execute(select(t.delivery_item.c.summary_id).where(t.delivery_item.c.subscriber_id == row)).scalars())
+    d = t.delivery.c
+    query = select(t.edition_item.c.summary_id).join(t.delivery, d.edition_id == t.edition_item.c.edition_id)
+    return set(tx.execute(query.where(d.subscriber_id == row, d.state.not_in(NOT_GIVEN))).scalars())
 
 
 def blank(tx: Connection, vault: Vault, row: int, index: bytes) -> None:

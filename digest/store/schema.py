@@ -316,24 +316,25 @@ delivery = Table(
     Column("complained_at", Instant),
     UniqueConstraint("issue_id", "subscriber_id"),
     Index("ix_delivery_attempt_id", "attempt_id"),
-    Index("ix_delivery_issue_id_state_id", "issue_id", "state", "id"),
+    # The order in which deliveries are claimed: what never waited first, each edition's together.
+    Index("ix_delivery_issue_id_state_next_at_edition_id", "issue_id", "state", "next_at", "edition_id"),
 )
 
-delivery_item = Table(
-    "delivery_item",
+# What an edition gives its readers: teasers, and notices about what they got earlier. Who has seen what follows from their
+# deliveries' editions; a row for each reader and summary would be twelve million for a million readers.
+edition_item = Table(
+    "edition_item",
     metadata,
-    Column("subscriber_id", ForeignKey("subscriber.id"), primary_key=True),
-    Column("summary_id", ForeignKey("summary.id"), primary_key=True),
-    Column("delivery_id", ForeignKey("delivery.id"), nullable=False, index=True),
+    Column("edition_id", ForeignKey("edition.id"), primary_key=True),
+    Column("summary_id", ForeignKey("summary.id"), primary_key=True, index=True),
 )
 
-delivery_notice = Table(
-    "delivery_notice",
+edition_notice = Table(
+    "edition_notice",
     metadata,
-    Column("subscriber_id", ForeignKey("subscriber.id"), primary_key=True),
-    Column("summary_id", ForeignKey("summary.id"), primary_key=True),
+    Column("edition_id", ForeignKey("edition.id"), primary_key=True),
+    Column("summary_id", ForeignKey("summary.id"), primary_key=True, index=True),
     Column("notice_hash", String, primary_key=True),
-    Column("delivery_id", ForeignKey("delivery.id"), nullable=False, index=True),
 )
 
 attempt = Table(
@@ -350,6 +351,15 @@ attempt = Table(
     Column("code", String, nullable=False, default=""),
     Column("provider_ref", Text, nullable=False, default=""),
     Column("evidence", Text, nullable=False, default=""),
+)
+
+# Rates that hold over processes and machines; a domain stands here as a keyed hash.
+throttle = Table(
+    "throttle",
+    metadata,
+    Column("scope", String, primary_key=True),  # all | domain:HASH
+    Column("at", Instant, nullable=False),  # all: up to when the rate is booked; a domain: when its minute began
+    Column("taken", Integer, nullable=False),
 )
 
 

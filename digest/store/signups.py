@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.store import schema as t
 from digest.store.database import now
+from digest.store.dialect import upsert
 from digest.vault import Vault
 
 
@@ -83,7 +83,7 @@ def put_consent(
     """One line of the consent record, with the words that were agreed to kept once for all who agreed to them."""
     at = now(tx)
     if text:
-        tx.execute(upsert(t.consent_text).values(hash=text_hash, text=text, first_at=at).on_conflict_do_nothing())
+        tx.execute(upsert(tx, t.consent_text).values(hash=text_hash, text=text, first_at=at).on_conflict_do_nothing())
     sealed = None if detail is None else vault.seal(json.dumps(detail), "consent")
     tx.execute(
         insert(t.consent).values(

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.events import Suppression, stronger
 from digest.model import Status
 from digest.store import schema as t
 from digest.store.database import now
+from digest.store.dialect import upsert
 from digest.store.people import record_consent
 from digest.vault import Vault
 
@@ -36,7 +36,7 @@ def put(tx: Connection, address_index: bytes, new: Suppression) -> bool:
     if kept is not None and kept != old:
         values = kept._asdict()
         tx.execute(
-            upsert(t.suppression)
+            upsert(tx, t.suppression)
             .values(address_index=address_index, **values)
             .on_conflict_do_update(index_elements=["address_index"], set_=values)
         )

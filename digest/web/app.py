@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 import digest
-from digest import feedback, join, mail, readers
+from digest import feedback, join, mail, readers, retention
 from digest.errors import DigestError
 from digest.glimpse import Glimpse
 from digest.web import api, confirming, failures, health, joining, leaving, links, look, preferences, theme, webhooks
@@ -28,6 +28,8 @@ _GATHER_S = 1.0  # bodies that come within this time are applied together
 _RETRY_S = 30.0
 _MAIL_EVERY_S = 20.0  # also without a sign-up: what was put off, or asked for through another process
 _TIDY_EVERY_S = 3600.0
+_PRUNE_AFTER_S = 60.0
+_PRUNE_EVERY_S = 24 * 3600.0
 
 
 def make_app(workspace_path: Path) -> FastAPI:
@@ -53,7 +55,12 @@ def make_app(workspace_path: Path) -> FastAPI:
                 workspace.path, workspace.store, workspace.config.delivery.sendgrid.webhook_keys, news.set
             )
             background = _Background()
-            loops = (_apply(workspace, news, background), _mail(workspace, asked, background), _tidy(workspace, background))
+            loops = (
+                _apply(workspace, news, background),
+                _mail(workspace, asked, background),
+                _tidy(workspace, background),
+                _prune(workspace, background),
+            )
             tasks = [asyncio.create_task(work) for work in loops]
             try:
                 yield
@@ -127,6 +134,17 @@ async def _apply(workspace: Workspace, news: asyncio.Event, background: _Backgro
             _complain("events could not be applied", "apply", error)
             news.set()
             await asyncio.sleep(_RETRY_S)
+
+
+async def _prune(workspace: Workspace, background: _Background) -> None:
+    """Once a day, take away what has been kept long enough; not at once, a start should be quick."""
+    await asyncio.sleep(_PRUNE_AFTER_S)
+    while True:
+        try:
+            await background.run(retention.prune, workspace)
+        except Exception as error:  # tomorrow is another day
+            _complain("what was kept long enough could not be taken away", "prune", error)
+        await asyncio.sleep(_PRUNE_EVERY_S)
 
 
 async def _mail(workspace: Workspace, asked: asyncio.Event, background: _Background) -> None:

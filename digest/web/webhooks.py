@@ -53,16 +53,22 @@ def load_keys(texts: Sequence[str]) -> tuple[EllipticCurvePublicKey, ...]:
     Raises:
         ConfigError: one of them is no P-256 public key.
     """
-    keys = []
-    for place, text in enumerate(texts, 1):
-        try:
-            key = load_der_public_key(base64.b64decode("".join(text.split()), validate=True))
-        except (ValueError, UnsupportedAlgorithm) as error:
-            raise ConfigError(_no_key(place)) from error
-        if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-            raise ConfigError(_no_key(place))
-        keys.append(key)
-    return tuple(keys)
+    return tuple(load_key(text, place) for place, text in enumerate(texts, 1))
+
+
+def load_key(text: str, place: int = 1) -> EllipticCurvePublicKey:
+    """One of them.
+
+    Raises:
+        ConfigError: it is no P-256 public key.
+    """
+    try:
+        key = load_der_public_key(base64.b64decode("".join(text.split()), validate=True))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigError(_no_key(place)) from error
+    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        raise ConfigError(_no_key(place))
+    return key
 
 
 def _no_key(place: int) -> str:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from digest import dispatch, gather, handover, interests, issue, operate
+from digest import dispatch, gather, handover, interests, issue, operate, pace
 from digest.errors import ConfigError, IssueError, ProviderUnusable, StoreError
 from digest.model import DeliveryState as S
 from digest.providers import Handover, Receipt
@@ -19,6 +19,8 @@ from tests.support.make import CONFIG, make_workspace, write_summary
 
 ISSUE = "monthly-2026-05-01"
 READERS = 9
+
+pytestmark = pytest.mark.usefixtures("on_both")
 
 
 @pytest.fixture
@@ -327,6 +329,7 @@ def test_a_lease_that_ran_out_before_the_call_sends_nothing(send, folder, monkey
     assert report.status.ready == READERS
 
 
+@pytest.mark.parametrize("on_both", ["sqlite"], indirect=True)  # how a file is made full
 def test_a_disk_that_fills_in_the_claim_sends_nothing(send, folder):
     real = ledger._new_attempt
 
@@ -419,6 +422,7 @@ def test_a_database_restored_from_before_an_issue_holds_it_whole(send, folder):
     assert carrier.calls == [] and report.status.held == READERS
 
 
+@pytest.mark.parametrize("on_both", ["sqlite"], indirect=True)  # with a server, a machine without a mark is new
 def test_a_database_without_its_mark_is_doubted(send, folder):
     with pytest.raises(ProviderUnusable):
         send(Carrier(lambda aid, parcels: Handover(receipts(parcels, "accepted"), stop="stop"), batch=2))
@@ -458,3 +462,20 @@ def test_lanes_settle_what_they_have_in_hand_when_one_fails(send, folder):
     stands = counts(folder)
     assert stands.get("inflight", 0) <= 2
     assert stands.get("accepted", 0) == len(carrier.taken)
+
+
+def test_lanes_that_wait_for_a_probe_end_when_it_finds_nothing_to_hand_over(send, folder, monkeypatch):
+    monkeypatch.setattr(pace, "FIRST_WAIT_S", 0.01)
+    calls = []
+
+    def script(aid, parcels):
+        calls.append(aid)
+        if len(calls) == 1:
+            return accept(aid, parcels)
+        if len(calls) == 1 + pace.FAILURES:
+            with opened(folder) as workspace:
+                operate.pause(workspace, ISSUE, "by hand")
+        return Handover(receipts(parcels, "deferred", "busy"), trouble=True)
+
+    report = send(Carrier(script, lanes=3, batch=1))  # once it never came back
+    assert report.status.accepted == 1 and "by hand" in report.waits

@@ -18,6 +18,8 @@ from digest.subscribe import import_file
 from digest.workspace import open_workspace
 from tests.support.make import CONFIG, make_workspace, write_summary
 
+pytestmark = pytest.mark.usefixtures("on_both")
+
 PEOPLE = """email,name,interests,cadence,status
 ana@example.org,Ana,gut,monthly,
 ben@example.org,,vision;gut,monthly,

@@ -12,7 +12,7 @@ geometry (19), because they need a browser: ``tests/browser/test_email_look.py``
 from __future__ import annotations
 
 import re
-from email import message_from_bytes, policy
+from email import message_from_string, policy
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
@@ -52,7 +52,7 @@ def check_message(raw: bytes, *, base_url: str, postal_address: str = "", reason
         base_url: where the newsletter's own pages are; unsubscribe, preferences and web copy links must be below it.
         postal_address: must stand in both parts, if given. reason: how the sentence that says why one gets this begins.
     """
-    message = message_from_bytes(raw, policy=policy.compat32)
+    message = message_from_string(raw.decode("utf-8", "replace"), policy=policy.compat32)
     head = raw.partition(b"\r\n\r\n")[0]
     found = _addresses(message) + _subject(message) + _identity(message) + _lists(message, base_url) + _bytes(raw, head, message)
     parts = message.get_payload()
@@ -69,7 +69,8 @@ def check_message(raw: bytes, *, base_url: str, postal_address: str = "", reason
 
 
 def _header(message: Message, name: str) -> str:
-    return str(make_header(decode_header(re.sub(r"\r?\n(?=[ \t])", "", message.get(name, "")))))
+    value = re.sub(r"\r?\n(?=[ \t])", "", str(message.get(name, "")))
+    return str(make_header(decode_header(value))) if value.isascii() else value
 
 
 def _decoded(part: Any) -> str:
@@ -148,7 +149,10 @@ def _bytes(raw: bytes, head: bytes, message: Message) -> list[str]:
     # An unsubscribe address is never parted, nor put on a line after its field's name: some programs look for it there.
     if any(len(line) > 78 and b" " in line.strip() and not line.startswith(b"List-Unsubscribe:") for line in head.split(b"\r\n")):
         found.append("10: a header line is longer than 78 and could be folded")
-    if re.search(rb"[^\x09\x0a\x0d\x20-\x7e]", raw):
+    # One address may hold letters outside ASCII before its @, as they are (RFC 6532).
+    local = getaddresses([message.get("To", "")])[0][1].rpartition("@")[0].encode()
+    narrow = raw.replace(b"To: " + local, b"To: ", 1).replace(b"<" + local + b"@", b"<@", 1) if not local.isascii() else raw
+    if re.search(rb"[^\x09\x0a\x0d\x20-\x7e]", narrow):
         found.append("10: a control character or raw 8-bit")
     if re.search(rb"(?<!\r)\n|\r(?!\n)", raw):
         found.append("11: a bare CR or LF")

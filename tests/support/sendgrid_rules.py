@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.support import handlebars
+
 SCHEMA_FILE = Path(__file__).parents[3] / "shared" / "sendgrid-openapi" / "tsg_mail_v3.json"
 MAX_BYTES = 30_000_000
 _TOP = frozenset(
@@ -55,12 +57,21 @@ def schema_errors(body: object) -> list[Error]:
     return [error(f"stand-in: not as tsg_mail_v3.json has it: {one.message[:200]}", ".".join(map(str, one.absolute_path))) for one in found]
 
 
-def refusals(body: Any, *, bad: frozenset[str] = frozenset(), batches: frozenset[str] = frozenset(), schema: bool = True) -> list[Error]:
-    """Everything that is wrong with a body. ``bad`` addresses are refused as malformed; ``batches`` are the known batch_ids."""
+def refusals(
+    body: Any,
+    *,
+    bad: frozenset[str] = frozenset(),
+    batches: frozenset[str] = frozenset(),
+    schema: bool = True,
+    versions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Error]:
+    """Everything that is wrong with a body. ``bad`` addresses are refused as malformed; ``batches`` are the known batch_ids,
+    ``versions`` the active version of each template.
+    """
     if not isinstance(body, dict):
         return [error("Bad Request")]
     found = [error(f"Additional property {key} is not allowed.", key) for key in sorted(body.keys() - _TOP)]
-    found += _message_errors(body, batches)
+    found += _message_errors(body, batches, versions or {})
     people = body.get("personalizations")
     if not isinstance(people, list) or not people:
         return [*found, error("The personalizations field is required and must have at least one personalization.", "personalizations")]
@@ -70,23 +81,50 @@ def refusals(body: Any, *, bad: frozenset[str] = frozenset(), batches: frozenset
     total = 0
     for n, person in enumerate(people):
         found += _personalization_errors(n, person, seen, bad)
+        found += _data_errors(f"personalizations.{n}", person, dynamic=str(body.get("template_id", "")).startswith("d-"))
         total += sum(len(person.get(key, ())) for key in ("to", "cc", "bcc")) if isinstance(person, dict) else 0
     if total > 1000:
         found.append(error("The total number of recipients is more than 1000.", "personalizations"))
+    if not found and schema and "template_id" in body:
+        try:
+            list(render(body, versions))
+        except handlebars.NotDocumented as broken:  # SendGrid would take it and drop the mail: here it is seen
+            found.append(error(f"stand-in: the template cannot be rendered: {broken}"))
     return found or (schema_errors(body) if schema else [])
 
 
-def _message_errors(body: Mapping[str, Any], batches: frozenset[str]) -> Iterator[Error]:
+def _data_errors(at: str, person: Any, *, dynamic: bool) -> Iterator[Error]:
+    """What a personalization may not have together."""
+    if not isinstance(person, dict):
+        return
+    if dynamic and "substitutions" in person:
+        yield error("Substitutions may not be used with dynamic templating", f"{at}.substitutions")
+    data = person.get("dynamic_template_data")
+    if data is not None and not dynamic:  # GUESS: refused; it might as well be ignored
+        yield error("dynamic_template_data needs a dynamic template", f"{at}.dynamic_template_data")
+    # GUESS: only a draft of the documents has a limit.
+    if data is not None and (not isinstance(data, dict) or len(json.dumps(data)) > 10_000):
+        yield error("dynamic_template_data is no object of at most 10,000 bytes", f"{at}.dynamic_template_data")
+
+
+def _message_errors(body: Mapping[str, Any], batches: frozenset[str], versions: Mapping[str, Mapping[str, Any]]) -> Iterator[Error]:
     if not isinstance(body.get("from"), dict) or not _ADDRESS.fullmatch(str(body["from"].get("email"))):
         yield error("The from object must be provided for every email send.", "from")
     if "reply_to" in body and not _ADDRESS.fullmatch(str(body["reply_to"].get("email"))):
         yield error("Does not contain a valid address.", "reply_to.email")
     if "reply_to" in body and "reply_to_list" in body:
         yield error("reply_to and reply_to_list may not be used together.", "reply_to")
-    if not isinstance(body.get("subject"), str) or not body["subject"]:
+    templated = "template_id" in body
+    if templated and body["template_id"] not in versions:
+        yield error("The template_id must be that of a template with an active version.", "template_id")
+    if templated and body.keys() & {"subject", "content"}:
+        yield error("stand-in: subject and content would be overridden by the template's", "content")
+    if not templated and (not isinstance(body.get("subject"), str) or not body["subject"]):
         yield error("The subject is required.", "subject")
     content = body.get("content")
-    if not isinstance(content, list) or not content:
+    if templated:
+        content = []
+    elif not isinstance(content, list) or not content:
         yield error("Unless a valid template_id is provided, the content parameter is required.", "content")
         content = []
     for n, part in enumerate(content):
@@ -203,23 +241,35 @@ class Rendered:
     arguments: Mapping[str, str]
 
 
-def render(body: Mapping[str, Any]) -> Iterator[Rendered]:
-    """The messages of an accepted body, in order; substituted exactly, case-sensitively, once (GUESS: the documents are silent)."""
-    parts = {part["type"]: part["value"] for part in body["content"]}
+def render(body: Mapping[str, Any], versions: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[Rendered]:
+    """The messages of an accepted body, in order; by its template, or substituted exactly, case-sensitively, once (GUESS: the
+    documents are silent).
+    """
+    parts = {part["type"]: part["value"] for part in body.get("content", ())}
+    version = (versions or {})[body["template_id"]] if "template_id" in body else None
     for person in body["personalizations"]:
+        if version is not None:
+            data = person.get("dynamic_template_data", {})
+            subject, text, html = (handlebars.render(version[name], data) for name in ("subject", "plain_content", "html_content"))
+            yield _rendered(body, person, subject, text, html)
+            continue
         given = person.get("substitutions", {})
         pattern = re.compile("|".join(map(re.escape, sorted(given, key=len, reverse=True))) or r"(?!)")
         subject, text, html = (
             pattern.sub(lambda tag, given=given: given[tag.group()], part)  # type: ignore[misc]
             for part in (person.get("subject", body["subject"]), parts.get("text/plain", ""), parts.get("text/html", ""))
         )
-        to = person["to"][0]
-        yield Rendered(
-            to["email"],
-            to.get("name", ""),
-            subject,
-            text,
-            html,
-            {**body.get("headers", {}), **person.get("headers", {})},
-            {**body.get("custom_args", {}), **person.get("custom_args", {})},
-        )
+        yield _rendered(body, person, subject, text, html)
+
+
+def _rendered(body: Mapping[str, Any], person: Mapping[str, Any], subject: str, text: str, html: str) -> Rendered:
+    to = person["to"][0]
+    return Rendered(
+        to["email"],
+        to.get("name", ""),
+        subject,
+        text,
+        html,
+        {**body.get("headers", {}), **person.get("headers", {})},
+        {**body.get("custom_args", {}), **person.get("custom_args", {})},
+    )

@@ -28,6 +28,7 @@ from typing import Any, ClassVar
 from tests.support import sendgrid_events as events
 from tests.support.sendgrid_rules import MAX_BYTES, Error, error
 from tests.support.sendgrid_stand_in import StandIn
+from tests.support.sendgrid_templates import PREFIX
 
 # Faults of a Mail Send call. "-after": the mail is taken and journalled first; "-before": it is not.
 ACCEPTED = frozenset(
@@ -54,6 +55,8 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if self.path.startswith("/stand-in/"):
             return self._control()
+        if self.path.startswith(PREFIX):
+            return self._templates()
         fault = self.stand_in.fault() if self.path == "/v3/mail/send" else ""
         if fault == "reset-before-body":
             return self._reset()
@@ -75,8 +78,14 @@ class Handler(BaseHTTPRequestHandler):
             with self.stand_in.lock:
                 self.stand_in.at_once -= 1
 
+    def do_DELETE(self) -> None:
+        self.close_connection = True
+        return self._templates()
+
     def do_GET(self) -> None:
         self.close_connection = True
+        if self.path.startswith(PREFIX):
+            return self._templates()
         batch_id = self.path.removeprefix("/v3/user/scheduled_sends/")
         if batch_id == self.path:
             return self._refuse(404, [error("not found")])
@@ -117,6 +126,24 @@ class Handler(BaseHTTPRequestHandler):
         sandbox = body.get("mail_settings", {}).get("sandbox_mode", {}).get("enable", False)
         return self._answer(200 if sandbox else 202, b"", {"X-Message-Id": message_id})
 
+    def _templates(self) -> None:
+        """The Templates API; its faults are a status, with "-after" if the request was carried out all the same, or a reset."""
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with self.stand_in.lock:
+            self.stand_in.template_calls.append(f"{self.command} {self.path}")
+            fault = self.stand_in.template_script.popleft() if self.stand_in.template_script else ""
+        if (refused := self._refused("")) is not None:
+            return self._refuse(*refused)
+        what, _, when = fault.partition("-")
+        status, body = 0, None
+        if not fault or when == "after":
+            status, body = self.stand_in.templates.answer(self.command, self.path, raw)
+        if what == "reset":
+            return self._reset()
+        if what.isdigit():
+            return self._refuse(int(what), [error("as the script has it")])
+        return self._answer(status, b"", {}) if body is None else self._json(status, body)
+
     def _cancel(self, body: Any) -> None:
         batch_id = body.get("batch_id")
         if set(body) != {"batch_id", "status"} or body["status"] != "cancel" or batch_id not in self.stand_in.batches:
@@ -131,6 +158,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/stand-in/script":
             self.stand_in.script.extend(body)
             return self._json(200, len(self.stand_in.script))
+        if self.path == "/stand-in/template-script":
+            self.stand_in.template_script.extend(body)
+            return self._json(200, len(self.stand_in.template_script))
         if self.path == "/stand-in/events":
             return self._json(200, self.stand_in.emit(body.pop("url"), events.Plan(**body)))
         return self._refuse(404, [error("not found")])

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.support import sendgrid_events as events
 from tests.support.sendgrid_rules import Error, Rendered, refusals, render
+from tests.support.sendgrid_templates import Templates
 
 KEY = "SG.stand-in.key"
 _CANCEL_S = 600
@@ -44,6 +45,9 @@ class StandIn:
     taken: list[events.Taken] = field(default_factory=list)
     batches: set[str] = field(default_factory=set)
     voided: dict[str, float] = field(default_factory=dict)
+    templates: Templates = field(default_factory=Templates)
+    template_script: deque[str] = field(default_factory=deque)  # faults of the next calls of the Templates API
+    template_calls: list[str] = field(default_factory=list)
     calls: int = 0
     at_once: int = 0
     most_at_once: int = 0
@@ -68,12 +72,13 @@ class StandIn:
 
     def refusals(self, body: Any) -> list[Error]:
         """Everything that is wrong with a body."""
-        return refusals(body, bad=self.bad, batches=frozenset(self.batches), schema=self.schema)
+        versions = self.templates.active()
+        return refusals(body, bad=self.bad, batches=frozenset(self.batches), schema=self.schema, versions=versions)
 
     def accept(self, body: dict[str, Any]) -> str:
         """Take a body for good: on disk before anybody is told. Returns the X-Message-Id."""
         sandbox = body.get("mail_settings", {}).get("sandbox_mode", {}).get("enable", False)
-        rendered = list(render(body)) if self.keep else []
+        rendered = list(render(body, self.templates.active())) if self.keep else []
         with self.lock:
             message_id = base64.urlsafe_b64encode(self.random.randbytes(16)).decode().rstrip("=")
             if sandbox:

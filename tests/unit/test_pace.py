@@ -89,3 +89,18 @@ def test_the_breaker_gives_up_after_some_probes():
         assert breaker.wait_s() == 0
         breaker.failed()
     assert breaker.given_up
+
+
+def test_a_probe_that_had_nothing_to_hand_over_gives_its_turn_back():
+    clock = Clock()
+    breaker = Breaker(clock, Random(1))
+    breaker.succeeded()
+    for _ in range(FAILURES):
+        breaker.failed()
+    assert breaker.open
+    clock.now += 200
+    assert breaker.wait_s("one") == 0 and breaker.wait_s("other") > 0
+    breaker.unused("other")  # it was not the probe
+    assert breaker.wait_s("other") > 0
+    breaker.unused("one")
+    assert breaker.wait_s("other") == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from digest.config import SelectionRules
 from digest.model import Follower, Interest, Notice, Rule
-from digest.select import Costs, Fate, Known, Reason, catalogue, fate, group_key, holds, match, select
+from digest.select import Costs, Fate, Known, Reason, catalogue, fate, holds, match, select, with_news
 from tests.support.make import at, make_interest, make_interests, make_summary
 
 TAGS = ["gut", "diet", "vision", "sleep"]
@@ -88,11 +88,15 @@ def test_the_order_in_which_summaries_come_changes_nothing(case, random):
 
 
 @given(cases())
-def test_readers_with_one_group_key_get_one_selection(case):
+def test_an_interest_without_news_and_an_audience_that_does_not_count_change_nothing(case):
     found, reader, rules, costs = case
     issue = catalogue(found, TREE)
-    key = group_key(issue, reader)
-    assert select(issue, reader, rules, costs).selection == select(issue, key, rules, costs).selection
+    news = with_news(issue)
+    narrowed = {"interests": tuple(interest for interest in reader.interests if interest in news)}
+    if not rules.by_audience:
+        narrowed["audience"] = ()
+    less = reader.model_copy(update=narrowed)
+    assert select(issue, reader, rules, costs).selection == select(issue, less, rules, costs).selection
 
 
 @given(cases())

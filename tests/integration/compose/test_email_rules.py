@@ -204,6 +204,14 @@ def test_bad_text_is_caught(good, rule):
     assert any(found.startswith(rule) for found in broken(in_part(good, 0, *TEXT[rule], 0 if rule in EVERYWHERE else 1)))
 
 
+def test_letters_outside_ascii_may_stand_in_the_readers_address_alone(plain):
+    edition = make_edition(plain, random_selection(random.Random(3)))
+    wide = make_message(edition, reader("Anä", "anä@example.org"), envelope(sample.LOOK))
+    assert broken(wide) == []
+    assert any(line.startswith("10: a control") for line in broken(wide.replace(b"bulk", "bülk".encode())))
+    assert any(line.startswith("10: a control") for line in broken(wide.replace("anä@".encode(), b"an\x85@")))
+
+
 def test_an_encoded_line_over_76_and_an_attachment_are_caught(good):
     long = good.replace(b"Sample House", b"Sample House" + b"x" * 70, 1)
     assert any(found.startswith("11: an attachment") for found in broken(long))

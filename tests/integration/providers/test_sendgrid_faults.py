@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -308,6 +309,16 @@ def test_a_cancellation_that_is_late_or_not_confirmed_proves_nothing(server, mon
         slow.setattr(sendgrid_provider, "time", SimpleNamespace(time=lambda: next(clock, scheduled.send_at - 599.0)))
         assert not sendgrid.void(scheduled.batch_id, scheduled.send_at)
     assert not provider("http://127.0.0.1:9", cancel=True).void(scheduled.batch_id, scheduled.send_at)
+
+
+def test_a_clock_that_is_behind_makes_no_cancellation_certain(server, monkeypatch):
+    """What was set for a moment that is past at SendGrid's left at once, whatever our clock says."""
+    monkeypatch.setattr(sendgrid_provider, "time", SimpleNamespace(time=lambda: time.time() - 1200))
+    sendgrid = provider(server.url, cancel=True)
+    scheduled = Scheduled.of(sendgrid.hand_over("i", "a1", PARCELS).ref)
+    assert not sendgrid.void(scheduled.batch_id, scheduled.send_at)
+    assert not sendgrid.void(scheduled.batch_id, scheduled.send_at)  # nor where it was cancelled before
+    assert len(stand_in_of(server).sent()) == 3
 
 
 def test_without_a_batch_id_nothing_is_sent(server):

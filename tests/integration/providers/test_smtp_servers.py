@@ -135,7 +135,7 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
-MAILBOXES = "/^reader[0-9]+@example\\.org$/ readers/\n/@letter\\.example\\.org$/ letter/\n/@in\\.example\\.org$/ bounces/\n"
+MAILBOXES = "/^(reader[0-9]+|نور|anä)@example\\.org$/ readers/\n/@letter\\.example\\.org$/ letter/\n/@in\\.example\\.org$/ bounces/\n"
 
 
 class Postfix:
@@ -155,7 +155,7 @@ class Postfix:
         ports = {"port": self.port, "tls_port": self.tls_port, "strict_port": self.strict_port}
         (home / "etc" / "main.cf").write_text(MAIN.format(**names))
         (home / "etc" / "master.cf").write_text(MASTER.format(**{key: f"127.0.0.1:{port}" for key, port in ports.items()}))
-        (home / "etc" / "mailboxes").write_text(MAILBOXES)
+        (home / "etc" / "mailboxes").write_text(MAILBOXES, encoding="utf-8")
         self.run("start")
         wait_for(lambda: listens(self.port), "Postfix's start")
 
@@ -241,6 +241,14 @@ def test_postfix_reports_to_the_bounce_address_of_the_delivery(postfix):
     assert one.did.encode() in report.as_bytes().partition(b"text/rfc822-headers")[2]
 
 
+@pytest.mark.parametrize("email", ["anä@example.org", "نور@example.org"])
+def test_postfix_delivers_to_an_address_with_other_letters(postfix, email):
+    one = parcel(13, email=email)
+    handover = hand_over(postfix.port, parcel(14), one, parcel(15), envelope_sender="bounce@in.example.org", verp=True)
+    assert outcomes(handover) == ["accepted"] * 3
+    wait_for(lambda: any(message_of(one) in whole for whole in postfix.mailbox("readers")), "the delivery")
+
+
 def test_postfix_stopped_and_started_again_under_an_open_connection(postfix):
     smtp = Smtp(settings(postfix.port), None, SENDER)
     assert outcomes(smtp.hand_over("i", AID, [parcel(11)])) == ["accepted"]
@@ -318,6 +326,18 @@ def test_aiosmtpd_plain(aiosmtpd):
     assert outcomes(hand_over(port, *parcels)) == ["accepted"] * 10
     assert [envelope.original_content for envelope in taken] == [message_of(one) for one in parcels]
     assert [envelope.rcpt_tos for envelope in taken] == [[one.reader.email] for one in parcels]
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_aiosmtpd_with_and_without_smtputf8(aiosmtpd, offered):
+    port, taken = aiosmtpd(enable_SMTPUTF8=offered)
+    wide = parcel(2, email="anä@example.org")
+    handover = hand_over(port, parcel(1), wide, parcel(3))
+    assert outcomes(handover) == ["accepted", "accepted" if offered else "rejected", "accepted"]
+    assert [envelope.rcpt_tos for envelope in taken if envelope.smtp_utf8] == ([["anä@example.org"]] if offered else [])
+    assert not offered or taken[1].original_content == message_of(wide)
+    assert offered or "does not offer SMTPUTF8" in handover.receipts[1].reason
+    assert "anä" not in str(handover) and not handover.stop and not handover.trouble
 
 
 def test_aiosmtpd_with_tls_and_login(aiosmtpd, authority):

@@ -2,13 +2,16 @@
 
 import gzip
 import json
+import os
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from digest import config
 from digest.errors import SourceError
-from digest.sources import fetch, read
+from digest.sources import feedpool, read
 
 ITEM = "<item><title>{0}</title><link>/{0}</link><pubDate>Fri, 01 May 2026 00:00:00 GMT</pubDate></item>"
 RSS = "<?xml version='1.0'?><rss version='2.0'><channel>" + ITEM.format("a") + ITEM.format("b") + "</channel></rss>"
@@ -81,36 +84,89 @@ def test_bombs_hurt_nobody(server, tmp_path, name):
         assert all(len(s.title) < 2000 for s in harvest.summaries)
 
 
-def test_the_child_cannot_take_more_memory_than_its_limit(tmp_path, monkeypatch):
-    from digest.sources import feed
-
-    greedy = tmp_path / "greedy.py"
-    lines = [f"import sys; sys.path.insert(0, {str(feed.CHILD.parent)!r})", "import feedchild", "feedchild.limit()", "x = bytearray(10**9)"]
-    greedy.write_text("\n".join(lines))
-    monkeypatch.setattr(feed, "CHILD", greedy)
-    with pytest.raises(SourceError, match="MemoryError"):
-        feed.parse_in_child(fetch.Page(200, "https://example.org/f", b"<rss/>"))
+PAGE = (b"<rss/>", "https://example.org/f", "")
 
 
-def test_a_child_that_hangs_is_ended(tmp_path, monkeypatch):
-    from digest.sources import feed
+@pytest.fixture
+def pool(tmp_path):
+    """A pool of one process, whose child may be changed: ``reduce`` of feedchild replaced by what a test gives."""
+    made = []
 
-    sleepy = tmp_path / "sleepy.py"
-    sleepy.write_text("import time; time.sleep(60)")
-    monkeypatch.setattr(feed, "CHILD", sleepy)
-    monkeypatch.setattr(feed, "PARSE_S", 0.3)
-    with pytest.raises(SourceError, match="took longer"):
-        feed.parse_in_child(fetch.Page(200, "https://example.org/f", b"<rss/>"))
+    def make(reduce="", within_s=30.0, begin=""):
+        script = tmp_path / f"child{len(made)}.py"
+        lines = [f"import sys; sys.path.insert(0, {str(feedpool.CHILD.parent)!r})", begin, "import feedchild, os, json, time"]
+        lines += (
+            [f"WARM = feedchild.WARM\ndef bad(content, url, type):\n    if content == WARM: return {{}}\n    {reduce}"] if reduce else []
+        )
+        lines += ["feedchild.reduce = bad"] if reduce else []
+        script.write_text("\n".join([*lines, "feedchild.main()"]))
+        made.append(feedpool.Pool(script, within_s, most=1))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
-def test_the_child_sees_no_secrets(tmp_path, monkeypatch):
-    from digest.sources import feed
+def test_the_child_cannot_take_more_memory_than_its_limit(pool):
+    greedy = pool("return bytearray(10**9) and {} if content == b'greedy' else {'said': content.decode()}")
+    for _ in range(3):
+        with pytest.raises(feedpool.NotParsed, match="MemoryError"):
+            greedy.parse(b"greedy", "https://example.org/f", "")
+        assert greedy.parse(b"modest", "https://example.org/f", "") == {"said": "modest"}, "the next feed pays for nothing"
 
-    teller = tmp_path / "teller.py"
-    teller.write_text("import json, os; print(json.dumps(dict(os.environ)))")
-    monkeypatch.setattr(feed, "CHILD", teller)
+
+def test_a_child_that_hangs_is_ended_with_all_it_started(pool, tmp_path):
+    note = tmp_path / "pid"
+    # What forks is one process, what parses another: both have to go. The pid goes out through the answer's pipe only.
+    sleepy = pool("time.sleep(60)", within_s=1.5, begin=f"open({str(note)!r}, 'w').write(str(__import__('os').getpid()))")
+    with pytest.raises(feedpool.TooSlow):
+        sleepy.parse(*PAGE)
+    group = int(note.read_text())
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):  # the kernel may take a moment
+            os.killpg(group, 0)
+            time.sleep(0.05)
+    with pytest.raises(feedpool.TooSlow):
+        sleepy.parse(*PAGE)  # by a new process
+
+
+def test_the_child_sees_no_secrets(pool, monkeypatch):
     monkeypatch.setenv("DIGEST_SECRET_KEY", "hush")
-    assert "hush" not in json.dumps(feed.parse_in_child(fetch.Page(200, "https://example.org/f", b"")))
+    assert "hush" not in json.dumps(pool("return dict(os.environ)").parse(*PAGE))
+
+
+def test_a_feed_leaves_nothing_behind_for_the_next(pool):
+    told = pool("feedchild.seen = getattr(feedchild, 'seen', 0) + 1; return {'seen': feedchild.seen}")
+    assert [told.parse(*PAGE)["seen"] for _ in range(3)] == [1, 1, 1]
+
+
+def test_what_parses_cannot_write_into_the_answers_of_another(pool):
+    """A parser that is taken over finds its parent's input and output closed, and no file it could fill."""
+    liar = pool("os.write(1, b'\\0' * 100); return {'read': os.read(0, 10).decode(), 'files': len(os.listdir('/proc/self/fd'))}")
+    for _ in range(2):
+        assert liar.parse(*PAGE)["read"] == ""
+
+
+def test_a_process_that_ends_is_replaced(pool):
+    mortal = pool("os.kill(os.getppid(), 9); time.sleep(9)")
+    for _ in range(2):
+        with pytest.raises(feedpool.NotParsed, match="ended"):
+            mortal.parse(*PAGE)
+
+
+def test_what_dies_of_its_limit_says_so(pool):
+    with pytest.raises(feedpool.NotParsed, match="signal 24"):
+        pool("import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 9))\n    while True: pass").parse(*PAGE)
+
+
+def test_many_at_once_get_their_own_answers():
+    shared = feedpool.Pool(most=2)
+    feeds = [RSS.replace(">a<", f">piece {n}<").encode() for n in range(24)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda feed: shared.parse(feed, "https://example.org/f", ""), feeds))
+    shared.close()
+    assert [one["entries"][0]["title"]["value"] for one in found] == [f"piece {n}" for n in range(24)]
 
 
 def test_an_external_entity_is_neither_opened_nor_fetched(server, tmp_path):

@@ -11,7 +11,7 @@ from digest import gather, jobs, join, readers
 from digest.errors import StoreError
 from digest.events import Suppression
 from digest.model import Status
-from digest.store import database, now, suppressions
+from digest.store import now, sqlite, suppressions
 from digest.workspace import open_workspace
 from tests.support.site import link, links, make_site_folder, serving
 
@@ -181,7 +181,7 @@ def test_a_budget_that_is_spent_says_so_to_everybody_alike_and_keeps_what_was_ty
 
 
 def test_a_locked_database_is_told_as_such_and_what_was_acknowledged_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "_BUSY_MS", 200)
+    monkeypatch.setattr(sqlite, "_BUSY_MS", 200)
     with serving(make_site_folder(tmp_path / "w")) as site:
         stamp = site.stamp()
         assert site.post("/subscribe", {**GOOD, "stamp": stamp, "email": "first@example.org"}).status == 303

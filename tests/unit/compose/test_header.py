@@ -1,7 +1,7 @@
 """Header fields: nothing in a name, title or address makes another field or a bad line."""
 
 import re
-from email import message_from_bytes, policy
+from email import message_from_bytes, message_from_string, policy
 from email.header import decode_header, make_header
 
 import pytest
@@ -101,6 +101,44 @@ def test_addresses_that_plain_smtp_cannot_carry_are_refused_without_being_repeat
 def test_smtputf8_is_named():
     with pytest.raises(DeliveryRejected, match="SMTPUTF8"):
         header.address_of("", "anä@example.org")
+
+
+@pytest.mark.parametrize("email", ["anä@example.org", "用户@example.org", "ανα.τεστ+x@example.org", "نور@example.org", "a😀@example.org"])
+def test_an_address_with_other_letters_stands_in_its_field_as_it_is(email):
+    to = header.address_of("Ana <é>", email, utf8=True)
+    assert to.needs_utf8 and to.email == email
+    field = header.mailbox_field("To", to)
+    assert field.encode().count(email.encode()) == 1 and field.replace(email, "").isascii()
+    modern = message_from_string(field + "\r\n", policy=policy.default)
+    assert [address.addr_spec for address in modern["To"].addresses] == [email]
+
+
+def test_its_domain_is_written_in_ascii_all_the_same():
+    assert header.address_of("", "anä@bücher.example", utf8=True).email == "anä@xn--bcher-kva.example"
+    assert not header.address_of("", "ana@bücher.example", utf8=True).needs_utf8
+
+
+@pytest.mark.parametrize(
+    "local",
+    ["an\u00a0a", "an\u202ea", "a\u200db", "a\u2028b", "a\x85b", "é b", "é,b", "é>b", '"é"', "e\u0301x", "é" * 33, "é..b", ".é", "\ud800"],
+)
+def test_what_is_invisible_or_of_two_spellings_is_in_no_address(local):
+    with pytest.raises(DeliveryRejected) as caught:
+        header.address_of("", f"{local}@example.org", utf8=True)
+    assert local not in str(caught.value)
+
+
+@given(st.text(max_size=70), st.text(max_size=30))
+@example("é", 'x" <evil@x.test>,')
+def test_any_address_is_refused_or_is_the_one_recipient_of_one_field(local, name):
+    try:
+        to = header.address_of(name, f"{local}@example.org", utf8=True)
+    except DeliveryRejected:
+        return
+    field = header.mailbox_field("To", to)
+    modern = message_from_string(field + "\r\n", policy=policy.default)
+    assert modern.keys() == ["To"] and [address.addr_spec for address in modern["To"].addresses] == [f"{local}@example.org"]
+    assert all(len(line) <= 998 for line in field.encode().split(b"\r\n"))
 
 
 def test_unsubscribe_is_never_encoded_and_folds_between_addresses_only():

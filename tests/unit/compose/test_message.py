@@ -64,6 +64,20 @@ def test_any_name_gives_the_headers_that_were_meant(name):
     assert raw.isascii() and max(map(len, raw.split(b"\r\n"))) <= 998 and b"\n" not in raw.replace(b"\r\n", b"")
 
 
+def test_an_address_with_other_letters_stands_in_to_and_nowhere_else():
+    reader = replace(READER, name="Anä", email="anä@bücher.example")
+    raw = make_message(EDITION, reader, ENVELOPE)
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert "<anä@xn--bcher-kva.example>".encode() in head and body.isascii()
+    assert head.replace("anä@".encode(), b"").isascii()
+    to = message.header.address_of(reader.name, reader.email, utf8=True)
+    message.verify(raw, message.intended(EDITION, ENVELOPE, reader, to))
+    assert bodies(raw) == [text_of(EDITION, reader).replace("\n", "\r\n"), html_of(EDITION, reader)]
+    for bad in (raw.replace(b"bulk", "bülk".encode()), raw.replace("anä@".encode(), "anö@".encode())):
+        with pytest.raises(RenderError):
+            message.verify(bad, message.intended(EDITION, ENVELOPE, reader, to))
+
+
 @given(st.text(max_size=150))
 @example("=?utf-8?q?a=0ABcc=3A_evil=40x.test?=")
 def test_any_subject_gives_the_headers_that_were_meant(subject):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from digest.config import SendGridSettings
+from digest.config import DeliverySettings, SendGridSettings
 from digest.errors import ConfigError
+from digest.providers import make
 from digest.providers.sendgrid import Scheduled, SendGrid
 from digest.providers.sendgrid_answer import errors_of, read_answer
 from digest.providers.sendgrid_http import Answer
@@ -139,6 +142,14 @@ def test_the_key_never_crosses_a_network_in_the_open():
         SendGrid(SendGridSettings(base_url="http://api.sendgrid.com"), SecretStr("SG.x"))
 
 
-def test_template_mode_says_that_it_is_not_there():
-    with pytest.raises(ConfigError, match="template"):
-        SendGrid(SendGridSettings(mode="template"), SecretStr("SG.x"))
+@pytest.mark.parametrize("field", ["template_id", "content", "subject", "content.0.value"])
+def test_what_a_template_is_to_blame_for_costs_no_reader_the_mail(field):
+    body = f'{{"errors": [{{"message": "no", "field": "{field}"}}]}}'.encode()
+    verdict = read_answer(Answer(400, {}, body), 3, [], templated=True)
+    assert (verdict.outcome, verdict.split) == ("deferred", False) and "template" in verdict.stop
+
+
+def test_a_send_that_can_still_be_cancelled_outlives_the_template_and_is_refused():
+    given = {"provider": "sendgrid", "uncertain": "cancel_resend", "sendgrid": {"mode": "template"}}
+    with pytest.raises(ConfigError, match="mode: grouped"):
+        make(SimpleNamespace(delivery=DeliverySettings.model_validate(given)), Path("."))

@@ -133,3 +133,7 @@ def test_a_text_made_to_take_long():
 )
 def test_the_servers_name_for_a_message_names_nobody(text, ref):
     assert reference(reply(f"250 {text}"), "Ana@example.org") == ref
+
+
+def test_nor_does_it_where_the_reader_has_other_letters():
+    assert reference(reply("250 2.0.0 ok anä <anä@example.org> an queued"), "anä@example.org") == "ok an queued"

@@ -1,6 +1,7 @@
 """What the SMTP provider says about settings that do not go together, and what it promises the dispatcher."""
 
 import ssl
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -63,6 +64,12 @@ def test_a_reader_in_a_domain_with_other_letters():
     assert smtp().letter("a", parcel(email="ana@bücher.example")).recipient == "ana@xn--bcher-kva.example"
 
 
+def test_a_reader_with_other_letters_before_the_at():
+    letter = smtp(verp=True).letter("a", parcel(email="anä@example.org"))
+    assert letter.utf8 and letter.recipient == "anä@example.org" and letter.sender.isascii()
+    assert not smtp().letter("a", parcel(1)).utf8
+
+
 def test_no_secret_is_shown():
     assert "hunter2" not in repr(smtp("hunter2", username="ana")._access)
 
@@ -72,8 +79,17 @@ def test_xtext(value, coded):
     assert xtext(value) == coded
 
 
-def test_a_message_with_a_lone_line_end_never_leaves(monkeypatch):
-    for raw in (b"To: a\r\n\r\nx\ny\r\n", b"To: a\r\n\r\nx\ry\r\n", b"To: a\r\n\r\n\xff\r\n", b"x\n\r\r\n"):
-        monkeypatch.setattr("digest.providers.smtp.make_message", lambda *_, raw=raw: raw)
-        (receipt,) = smtp().hand_over("i", "a", [parcel()]).receipts  # nobody listens: it is refused before that matters
-        assert receipt.outcome == "rejected" and "malformed" in receipt.reason
+@pytest.mark.parametrize("raw", [b"x\ny\r\n", b"x\ry\r\n", b"\xff\r\n", b"x\n\r\r\n", b"no end", b".\r\n", b"a\r\n.b\r\n"])
+@pytest.mark.parametrize("side", ["html", "text"])
+def test_a_message_with_a_lone_line_end_or_a_dot_in_front_never_leaves(side, raw):
+    good = parcel()
+    body = getattr(good.edition, side)
+    bad = replace(good, edition=replace(good.edition, **{side: replace(body, wires=(raw, *body.wires[1:]))}))
+    (receipt,) = smtp().hand_over("i", "a", [bad]).receipts  # nobody listens: it is refused before that matters
+    assert receipt.outcome == "rejected" and "malformed" in receipt.reason
+
+
+def test_nor_does_one_whose_head_is_not_what_it_was(monkeypatch):
+    monkeypatch.setattr("digest.compose.message.header.date_field", lambda date: f"Date: {date}\n\r\n")
+    (receipt,) = smtp().hand_over("i", "a", [parcel()]).receipts
+    assert receipt.outcome == "rejected" and "malformed" in receipt.reason

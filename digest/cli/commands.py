@@ -1,0 +1,59 @@
+"""All commands, and running one of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from digest import __version__
+from digest.cli import WIDTH
+from digest.cli.base import app, fail
+from digest.errors import DigestError
+
+# `digest --help` lists the commands in the order in which these are imported.
+# isort: off
+from digest.cli import steps
+from digest.cli import questions
+from digest.cli import operating
+from digest.cli import people
+from digest.cli import feedback
+from digest.cli import storing
+from digest.cli import care
+from digest.cli import mailing
+# isort: on
+
+__all__ = ["app", "care", "feedback", "help_text", "mailing", "main", "operating", "people", "questions", "steps", "storing"]
+
+
+def main() -> None:
+    """Run the command line; a ``DigestError`` is one line on stderr and exit 1."""
+    try:
+        app()
+    except DigestError as error:
+        fail(str(error))
+    except BrokenPipeError:  # e.g. `digest subscribers export | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"digest {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")] = False,
+) -> None:
+    pass
+
+
+def help_text() -> str:
+    """What ``digest --help`` prints at 80 columns or more; ``digest/cli/help.txt`` holds it (`make help-text`)."""
+    command = typer.main.get_command(app)
+    with command.make_context("digest", [], resilient_parsing=True, terminal_width=WIDTH - 2) as context:
+        return context.get_help() + "\n"

@@ -1,0 +1,378 @@
+"""Several processes that hand over one issue: each runs some of the lanes, and the ledger says who has what.
+
+One interpreter makes and hashes about as many messages as one core can. The parent claims nothing itself. It starts the others,
+holds the one breaker, keeps the mark, sums up, and passes on what ends the run. Each side writes a line of JSON at a time into a
+pipe; when the parent is gone its pipe ends, and the others settle what they have in hand and end, too. Secrets come to them as
+to the parent, by the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import queue
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any, NoReturn
+
+from digest import errors, hosting, issue
+from digest.errors import BusyError, DigestError
+from digest.handover import Drained, Progress, Run, Ties, gave_up, owner_of
+from digest.issue import Ready
+from digest.model import DeliveryState as S
+from digest.pace import Breaker
+from digest.providers import Provider, make
+from digest.store import ledger, outcomes
+from digest.store.mark import epoch_of, highest_attempt
+from digest.workspace import Workspace, open_workspace
+
+WORTH = 500  # deliveries a process; starting one takes as long as handing over some hundreds
+_LOOK_S = 0.25
+
+
+def drain(workspace: Workspace, provider: Provider, ready: Ready, progress: Callable[[Progress], None]) -> Drained:
+    """Hand over whatever is ready, in this process or in as many as `delivery.processes` allows.
+
+    A SIGTERM ends it as Ctrl-C does: what is in hand is settled first.
+
+    Raises:
+        DigestError: one of the processes met it.
+    """
+    count = size(workspace, provider, ready)
+    with _terminable():
+        if count == 1:
+            return Run(workspace, provider, ready, progress).drain()
+        with _hold(workspace) as handle:
+            return _Crew(workspace, provider, ready, progress, count, handle).drain()
+
+
+def size(workspace: Workspace, provider: Provider, ready: Ready) -> int:
+    """How many processes are worth it."""
+    with workspace.store.read() as tx:
+        waiting = outcomes.counts(tx, ready.row.id)[S.READY]
+    return max(1, min(workspace.config.delivery.processes, provider.lanes, waiting // WORTH))
+
+
+def require_nobody(workspace: Workspace) -> None:
+    """Nobody started by an earlier run is still at work here: what is in their hands must not be taken for lost.
+
+    Raises:
+        BusyError: somebody is.
+    """
+    with _hold(workspace):
+        pass
+
+
+@contextlib.contextmanager
+def _hold(workspace: Workspace) -> Iterator[int]:
+    """A lock that whoever is given its number holds as well, until the last of them ends."""
+    file = workspace.path / "var" / "digest.crew"
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with file.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(
+                "processes of an earlier run, which was ended, are still settling what they had in hand; try again in a moment"
+            ) from error
+        yield handle.fileno()
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM as an exception, where that is ours to say."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not ours:
+        yield
+        return
+
+    def end(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+# --- the parent ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Member:
+    """One of the processes, and what it said last."""
+
+    process: subprocess.Popen[bytes]
+    done: int = 0
+    accepted: int = 0
+    ended: bool = False
+    gone: bool = False
+
+    def tell(self, word: str) -> None:
+        """One word down its pipe."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):  # it may just have ended
+            self.process.stdin.write(word.encode() + b"\n")
+            self.process.stdin.flush()
+
+
+class _Crew:
+    def __init__(
+        self, workspace: Workspace, provider: Provider, ready: Ready, progress: Callable[[Progress], None], count: int, handle: int
+    ) -> None:
+        self._workspace, self._ready, self._progress = workspace, ready, progress
+        self._breaker = Breaker(time.monotonic, random.Random())
+        self._held = False
+        self._stop, self._waits = "", ""
+        self._error: DigestError | None = None
+        self._said: queue.Queue[tuple[_Member, dict[str, Any] | None]] = queue.Queue()
+        with workspace.store.read() as tx:
+            self._epoch, attempts = epoch_of(tx), highest_attempt(tx)
+        workspace.store.guard.write(self._epoch, attempts, ready.row.name, now=True)
+        self._members: list[_Member] = []
+        for n in range(count):
+            lanes = provider.lanes // count + (n < provider.lanes % count)
+            self._members.append(self._start(lanes, handle))
+
+    def _start(self, lanes: int, handle: int) -> _Member:
+        words = [sys.executable, "-m", "digest.crew"]
+        # A group of its own: Ctrl-C is for the parent, which lets the others settle what they have.
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(handle,), process_group=0)
+        member = _Member(process)
+        member.tell(json.dumps({"workspace": str(self._workspace.path.absolute()), "issue": self._ready.row.name, "lanes": lanes}))
+        threading.Thread(target=self._listen, args=(member,), daemon=True).start()
+        return member
+
+    def _listen(self, member: _Member) -> None:
+        assert member.process.stdout is not None
+        for line in member.process.stdout:
+            with contextlib.suppress(ValueError):  # half a line of one that was killed
+                self._said.put((member, json.loads(line)))
+        self._said.put((member, None))
+
+    def drain(self) -> Drained:
+        """Listen until the last has ended."""
+        try:
+            self._listen_to_all()
+        except BaseException:  # Ctrl-C, too
+            self._tell_all("halt")
+            self._listen_to_all()
+            raise
+        finally:
+            for member in self._members:
+                self._bury(member)
+        if self._error is not None:
+            raise self._error
+        self._account_for_the_lost()
+        return Drained(sum(member.accepted for member in self._members), self._stop, self._waits)
+
+    def _listen_to_all(self) -> None:
+        while not all(member.gone for member in self._members):
+            try:
+                member, message = self._said.get(timeout=_LOOK_S if self._held else None)
+            except queue.Empty:
+                self._let_one_probe()
+                continue
+            if message is None:
+                member.gone = True
+                self._breaker.unused(id(member))
+            else:
+                self._hear(member, message)
+            if self._held:
+                self._let_one_probe()
+
+    def _hear(self, member: _Member, message: dict[str, Any]) -> None:
+        match message:
+            case {"done": done, "accepted": accepted}:
+                member.done, member.accepted = done, accepted
+                self._progress(Progress("send", sum(one.done for one in self._members), self._ready.row.planned))
+            case {"mark": attempt}:
+                self._workspace.store.guard.write(self._epoch, attempt, self._ready.row.name)
+            case {"succeeded": _}:
+                self._breaker.succeeded()
+                if self._held:
+                    self._held = False
+                    self._tell_all("go")
+            case {"failed": said}:
+                self._failed(said)
+            case {"unused": _}:
+                self._breaker.unused(id(member))
+            case {"stop": why}:
+                self._end(why)
+            case {"end": accepted, "waits": waits}:
+                member.ended, member.accepted = True, accepted
+                self._waits = self._waits or waits
+            case {"error": kind, "text": text}:
+                member.ended = True
+                self._error = self._error or getattr(errors, kind, DigestError)(text)
+                self._tell_all("halt")
+
+    def _failed(self, said: str) -> None:
+        self._breaker.failed()
+        if self._breaker.given_up:
+            self._end(gave_up(said))
+        elif self._breaker.open and not self._held:
+            self._held = True
+            self._tell_all("hold")
+
+    def _let_one_probe(self) -> None:
+        for member in self._members:
+            if not member.gone and not member.ended and self._breaker.wait_s(id(member)) == 0:
+                member.tell("probe")
+
+    def _end(self, why: str) -> None:
+        self._stop = self._stop or why
+        self._tell_all("halt")
+
+    def _tell_all(self, word: str) -> None:
+        for member in self._members:
+            member.tell(word)
+
+    def _bury(self, member: _Member) -> None:
+        """Close its pipes; whoever still runs hears of it, and ends when it has settled what it has in hand."""
+        for pipe in (member.process.stdin, member.process.stdout):
+            assert pipe is not None
+            if member.gone or pipe is member.process.stdin:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        if member.gone:
+            member.process.wait()
+
+    def _account_for_the_lost(self) -> None:
+        """Some ended without saying so: what they had in hand is uncertain now, not when its lease ends."""
+        lost = [member for member in self._members if not member.ended]
+        if not lost:
+            return
+        with self._workspace.store.write() as tx:
+            left = sum(ledger.reap_owner(tx, self._ready.row.id, owner_of(member.process.pid)) for member in lost)
+        codes = ", ".join(sorted({_how(member.process.returncode) for member in lost}))
+        self._stop = self._stop or (
+            f"{len(lost)} of {len(self._members)} processes ended before their time ({codes}); {left} messages that they had in hand are "
+            f"uncertain. The others went on; `digest held {self._ready.row.name}` lists what was not learnt, then send again"
+        )
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit {code}"
+
+
+# --- the others ----------------------------------------------------------------------------------------------------------
+
+
+class _Gate:
+    """The breaker that the parent holds: what is told there, and what came of it."""
+
+    given_up = False  # the parent says so by ending the run
+
+    def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:
+        self._say = say
+        self._lock = threading.Lock()
+        self._held = self._probe = False
+
+    def told(self, word: str) -> None:
+        """A word from the parent."""
+        with self._lock:
+            match word:
+                case "hold":
+                    self._held = True
+                case "go":
+                    self._held = self._probe = False
+                case "probe":
+                    self._probe = True
+
+    def wait_s(self) -> float:
+        """0: go ahead. Else how long to wait before asking again."""
+        with self._lock:
+            if self._held and not self._probe:
+                return _LOOK_S
+            self._probe = False
+            return 0.0
+
+    def unused(self) -> None:
+        """Nothing was handed over after all."""
+        self._say({"unused": 1})
+
+    def succeeded(self) -> None:
+        """The provider answered as it should."""
+        self._say({"succeeded": 1})
+
+    def failed(self, said: str = "") -> None:
+        """It did not."""
+        self._say({"failed": said})
+
+
+def main() -> int:
+    """Run the lanes that the parent gave us, until nothing is left or it says to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    out = os.dup(1)
+    os.dup2(2, 1)  # whatever is printed by mistake is no line of ours
+    lock = threading.Lock()
+
+    def say(message: dict[str, Any]) -> None:
+        with lock, contextlib.suppress(OSError):  # the parent may be gone; what is in hand is settled all the same
+            os.write(out, json.dumps(message).encode() + b"\n")
+
+    told = os.fdopen(os.dup(0), "rb", buffering=0)  # without a buffer, whose lock a thread that still reads would hold at the end
+    order = json.loads(told.readline() or b"null")
+    if order is None:
+        return 1
+    try:
+        accepted, waits = _work(Path(order["workspace"]), order["issue"], order["lanes"], say, told)
+    except DigestError as error:
+        say({"error": type(error).__name__, "text": str(error)})
+        return 1
+    say({"end": accepted, "waits": waits})
+    return 0
+
+
+def _work(folder: Path, name: str, lanes: int, say: Callable[[dict[str, Any]], None], told: FileIO) -> tuple[int, str]:
+    gate = _Gate(say)
+    with open_workspace(folder) as workspace:
+        provider = make(workspace.config, workspace.path)
+        try:
+            ready = issue.make_ready(workspace, name)
+            hosting.begin(workspace, provider, ready)  # the parent had it kept; this asks whether it is there
+            ties = Ties(gate, _at_times(lambda attempt: say({"mark": attempt})), lambda why: say({"stop": why}))
+            run = Run(workspace, provider, ready, lambda step: say({"done": step.done, "accepted": run.accepted}), lanes=lanes, ties=ties)
+            signal.signal(signal.SIGTERM, lambda *_: run.halt())
+
+            def listen() -> None:
+                for line in told:
+                    word = line.decode().strip()
+                    run.halt() if word == "halt" else gate.told(word)
+                run.halt()  # the parent is gone
+
+            threading.Thread(target=listen, daemon=True).start()
+            drained = run.drain()
+            return drained.accepted, drained.waits
+        finally:
+            provider.close()
+
+
+def _at_times(write: Callable[[int], None], every_s: float = 0.1) -> Callable[[int], None]:
+    """``write`` that does so at most ten times a second; the mark may lag a little."""
+    last = 0.0
+
+    def sometimes(attempt: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= every_s:
+            last = now
+            write(attempt)
+
+    return sometimes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""What SQLite and PostgreSQL say in different words; every other file of the store is plain SQL to both."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Connection, Table, func, literal_column, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from digest.store.schema import Instant
+
+# Both dialects' statements take the same ``on_conflict_do_nothing`` and ``on_conflict_do_update``; this type stands for either.
+Upsert = postgresql.Insert
+
+
+def is_postgresql(tx: Connection) -> bool:
+    """Whether several writers may be at work at the same time."""
+    return tx.dialect.name == "postgresql"
+
+
+def upsert(tx: Connection, table: Table) -> Upsert:
+    """An INSERT that can say what happens to a row that is there already."""
+    return postgresql.insert(table) if is_postgresql(tx) else cast(Upsert, sqlite.insert(table))
+
+
+def least(tx: Connection, one: ColumnElement[str], other: ColumnElement[str]) -> ColumnElement[Any]:
+    """The lesser of two texts by their bytes, whatever language the database sorts by."""
+    if is_postgresql(tx):
+        return func.least(one.collate("C"), other.collate("C"))
+    return func.min(one, other)
+
+
+def now(tx: Connection) -> datetime:
+    """The database's own clock, the only one that leases are measured by."""
+    if is_postgresql(tx):
+        return tx.execute(select(literal_column("clock_timestamp()", Instant()))).scalar_one()
+    return tx.execute(select(func.strftime("%Y-%m-%d %H:%M:%f", "now", type_=Instant()))).scalar_one()

@@ -1,0 +1,54 @@
+"""Databases for the integration tests: whatever is promised of one is tried on both."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from digest.store import open_store
+from digest.store.schema import metadata
+from tests.support.postgres import NoServer, Server, start_server
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of these tests' own."""
+    try:
+        server: Server = start_server()
+    except NoServer as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"PostgreSQL must be tried where CI=true, and none could be started: {error}")
+        pytest.skip(f"PostgreSQL IS NOT TRIED: {error}")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _migrated(postgres):
+    dsn = postgres.database()
+    with tempfile.TemporaryDirectory() as folder:
+        open_store(Path(folder), dsn, None).close()
+    return dsn
+
+
+@pytest.fixture
+def postgres_url(_migrated):
+    """A database with our tables and nothing in them, its numbers beginning at 1."""
+    with psycopg.connect(_migrated, autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '10s'")
+        emptied = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables))
+        numbers = "SELECT setval(c.oid, 1, false) FROM pg_class c WHERE c.relkind = 'S'"
+        connection.execute(f"{emptied}; {numbers}")
+    return _migrated
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_both(request, monkeypatch):
+    """The test runs twice: with the file in the workspace, and with a server."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("DIGEST_STORE__URL", request.getfixturevalue("postgres_url"))
+    return request.param

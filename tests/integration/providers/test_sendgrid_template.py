@@ -1,0 +1,370 @@
+"""`mode: template`: what SendGrid would make of template and data is, byte for byte, what we compose ourselves.
+
+The stand-in renders with nothing but what SendGrid's page about Handlebars shows.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from digest.compose import CompiledIssue, compile_issue, html_of, make_edition, slots_of, text_of
+from digest.compose.clean import clean
+from digest.compose.parts import Document, Part
+from digest.compose.phrases import Phrases
+from digest.compose.teaser import cut
+from digest.config import SendGridSettings
+from digest.errors import ProviderUnusable, RenderError
+from digest.model import Selection
+from digest.providers import Hosted, Parcel, sendgrid_layout
+from digest.providers.sendgrid import SendGrid
+from digest.providers.sendgrid_layout import make_layout
+from tests.support import handlebars
+from tests.support.compose import INTERESTS, LOOK, NAMES, SLOT, TEMPLATES, envelope, ids, random_selection, reader, summaries
+from tests.support.sendgrid_server import Server
+from tests.support.sendgrid_stand_in import KEY, StandIn
+
+HOSTED = Hosted("digest-0123")
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return compile_issue(TEMPLATES, LOOK, SLOT, summaries(), INTERESTS)
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    stand_in = StandIn(tmp_path / "journal", stall_s=0.2)
+    server = Server(stand_in)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    stand_in.url = server.url
+    yield stand_in
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    stand_in.close()
+
+
+def make(stand_in, **settings):
+    return SendGrid(SendGridSettings(base_url=stand_in.url, mode="template", batch=1000, **settings), SecretStr(KEY), timeout_s=2)
+
+
+def require_equal(compiled: CompiledIssue, selections: list[Selection], names=NAMES) -> None:
+    layout = make_layout(compiled)
+    for n, selection in enumerate(selections):
+        edition, person = make_edition(compiled, selection), reader(names[n % len(names)])
+        data = layout.data(layout.skeleton(edition), slots_of(edition, person))
+        assert json.loads(json.dumps(data)) == data
+        assert handlebars.render(layout.subject, data) == edition.subject
+        assert handlebars.render(layout.html, data) == html_of(edition, person)
+        assert handlebars.render(layout.plain, data) == text_of(edition, person)
+
+
+def parcels_of(compiled, count, seed=1):
+    source = random.Random(seed)
+    editions = [make_edition(compiled, random_selection(source)) for _ in range(count)]
+    return [
+        Parcel(f"{n:032x}", edition, reader(NAMES[n % len(NAMES)], f"reader{n}@example.org"), envelope())
+        for n, edition in enumerate(editions)
+    ]
+
+
+# --- the same bytes --------------------------------------------------------------------------------------------------------
+
+
+def test_every_reader_of_one_request_gets_their_own_selection(stand_in, compiled):
+    sendgrid = make(stand_in)
+    sendgrid.host(compiled, HOSTED, fresh=True)
+    parcels = parcels_of(compiled, 60)
+    handover = sendgrid.hand_over("monthly-2026-05-01", "a1", parcels)
+    assert [receipt.outcome for receipt in handover.receipts] == ["accepted"] * 60, handover
+    assert stand_in.calls == 1 and len({parcel.edition.content_hash for parcel in parcels}) > 50
+    for parcel, message in zip(parcels, stand_in.messages, strict=True):
+        assert (message.email, message.arguments) == (parcel.reader.email, {"did": parcel.did, "aid": "a1"})
+        assert message.subject == parcel.edition.subject
+        assert message.html == html_of(parcel.edition, parcel.reader)
+        assert message.text == text_of(parcel.edition, parcel.reader)
+        assert message.headers["List-Unsubscribe"].startswith(f"<{parcel.reader.unsubscribe_url}>")
+    (body,) = stand_in.bodies
+    assert set(body) == {"from", "reply_to", "template_id", "personalizations", "mail_settings", "tracking_settings"}
+    assert not any(setting["enable"] for setting in body["tracking_settings"].values())
+    assert len({receipt.sha256 for receipt in handover.receipts}) == 60 and all(receipt.bytes for receipt in handover.receipts)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_selection(compiled, seed):
+    source = random.Random(seed)
+    require_equal(compiled, [random_selection(source) for _ in range(60)])
+
+
+# The looks below are made by changing what was compiled: that a template can be joined from its parts is tested elsewhere.
+Change = Callable[[str, Part], Part]
+
+
+def changed(compiled: CompiledIssue, html: Change | None = None, text: Change | None = None, **words: tuple[str, ...]) -> CompiledIssue:
+    """The issue with another look. A change is given the kind of a part (``frame`` for what stands between) and the part."""
+
+    def look(document: Document, change: Change | None) -> Document:
+        if change is None:
+            return document
+        frame = tuple(change("frame", item) if isinstance(item, Part) else item for item in document.frame)
+        return Document(frame, {name: change(name.partition(":")[0], part) for name, part in document.parts.items()})
+
+    said = {**compiled.phrases.words, **{name: (Part(pieces),) for name, pieces in words.items()}}
+    return replace(compiled, html=look(compiled.html, html), text=look(compiled.text, text), phrases=Phrases(said))
+
+
+def only(kind: str, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Change:
+    return lambda here, part: Part(change(part.pieces)) if here == kind else part
+
+
+def without_why(pieces: tuple[str, ...]) -> tuple[str, ...]:
+    at = pieces.index("WHY")
+    return (*pieces[: at - 1], pieces[at - 1] + pieces[at + 1], *pieces[at + 2 :])
+
+
+def moved(compiled: CompiledIssue, group: str, *, text: bool = True) -> CompiledIssue:
+    """That group before all others."""
+
+    def turn(document: Document) -> Document:
+        rest = [item for item in document.frame if item != group]
+        return Document((rest[0], group, *rest[1:]), document.parts)
+
+    return replace(compiled, html=turn(compiled.html), text=turn(compiled.text) if text else compiled.text)
+
+
+TWICE = only("teaser", lambda pieces: (*pieces, "WHY", "\nmore of it\n", "WEB", "{"))
+LOOKS: dict[str, Callable[[CompiledIssue], CompiledIssue]] = {
+    "why twice, and a link of the reader in each teaser": lambda it: changed(it, TWICE, TWICE),
+    "why only in HTML": lambda it: changed(it, text=only("teaser", without_why)),
+    "why only in text": lambda it: changed(it, only("teaser", without_why)),
+    "no why at all": lambda it: changed(it, only("teaser", without_why), only("teaser", without_why)),
+    "no preheader": lambda it: changed(it, lambda _, part: Part(("-",)) if "PREHEADER" in part.slots else part),
+    "the preheader in text, too": lambda it: replace(
+        it, text=Document((Part(("{", "PREHEADER", "}\n")), *it.text.frame[1:]), it.text.parts)
+    ),
+    "picks before sections": lambda it: moved(it, "highlights"),
+    "what did not fit comes first": lambda it: moved(it, "overflow"),
+    "braces in the words": lambda it: changed(
+        it, why=("{{ \\", "INTEREST", "\\}} {"), also=("}{{{", "INTERESTS", "\\"), greeting=("{{", "NAME", "}}")
+    ),
+    "words of many lines": lambda it: changed(it, why=("You " * 30, "INTEREST", " too" * 30), also=("And " * 25, "INTERESTS", " as" * 25)),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_any_look(compiled, look):
+    source = random.Random(look)
+    require_equal(LOOKS[look](compiled), [random_selection(source) for _ in range(25)])
+
+
+ODD = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from("{}\\@<>&\"'%#-!=? \u00a0\u00ad\u200d🧑é")), max_size=60)
+
+
+@settings(max_examples=60)
+@given(ODD, ODD, ODD, st.integers(0, 10**9))
+def test_any_text_at_all(compiled, raw, title, label, seed):
+    label = cut(clean(label), 60) or "x"
+    known = compiled.known
+    titles = {id: clean(title) if n % 3 == 0 else one for n, (id, one) in enumerate(known.titles.items())}
+    labels = {id: label if id == "gut" else one for id, one in known.labels.items()}
+
+    def odd(_: str, part: Part) -> Part:
+        return Part(tuple(piece if n % 2 else raw + piece + raw[::-1] for n, piece in enumerate(part.pieces)))
+
+    made = replace(changed(compiled, odd, odd), known=replace(known, titles=titles, labels=labels))
+    source = random.Random(seed)
+    require_equal(made, [random_selection(source) for _ in range(4)], ("", clean(raw), label))
+
+
+def test_a_subject_that_names_no_piece_stands_in_the_template(compiled):
+    made = changed(compiled, subject=("News & more",))
+    layout, source = make_layout(made), random.Random(2)
+    assert layout.subject.startswith("{{#if q}}") and len(layout.subject) <= 255
+    require_equal(made, [Selection(notices=(ids()[3],)), *(random_selection(source) for _ in range(20))])
+    edition = make_edition(made, random_selection(source))
+    assert "subject" not in layout.data(layout.skeleton(edition), slots_of(edition, reader()))
+    with pytest.raises(RenderError, match="subject"):
+        layout.skeleton(replace(edition, subject="Another"))
+
+
+REFUSED: dict[str, Callable[[CompiledIssue], CompiledIssue]] = {
+    "groups elsewhere in text": lambda it: moved(it, "overflow", text=False),
+    "why in other places": lambda it: changed(it, TWICE),
+    "a preheader too long": lambda it: changed(it, preheader_more=("Also: ", "SECOND", "x" * 40, "THIRD", ".")),
+    "names twice": lambda it: changed(it, why=("", "INTEREST", " ", "INTEREST", "")),
+    "a word as long as a line": lambda it: replace(it, known=replace(it.known, labels={**it.known.labels, "gut": "x" * 70})),
+}
+
+
+@pytest.mark.parametrize("look", REFUSED)
+def test_a_look_that_one_template_cannot_show_says_so_and_names_the_other_mode(compiled, look):
+    with pytest.raises(RenderError, match="mode: grouped"):
+        make_layout(REFUSED[look](compiled))
+
+
+def test_more_than_a_mebibyte_is_refused_before_any_call(stand_in, compiled, monkeypatch):
+    monkeypatch.setattr(sendgrid_layout, "MAX_CONTENT_BYTES", 50_000)
+    with pytest.raises(RenderError, match=r"HTML takes [\d,]+ bytes .*mode: grouped"):
+        make(stand_in).host(compiled, HOSTED, fresh=True)
+    assert stand_in.template_calls == []
+
+
+# --- what the data tells -----------------------------------------------------------------------------------------------------
+
+
+def test_the_data_names_no_interest_and_no_piece_outside_of_the_subject(compiled):
+    layout, source = make_layout(compiled), random.Random(8)
+    for _ in range(40):
+        edition = make_edition(compiled, random_selection(source))
+        data = layout.data(layout.skeleton(edition), slots_of(edition, reader()))
+        assert data.pop("subject") == edition.subject  # the mail's own, which 255 characters of template cannot hold
+        beside = json.dumps(data, ensure_ascii=False)
+        named = [
+            *(one.label for one in INTERESTS),
+            *(one.id for one in INTERESTS),
+            *(one.title for one in summaries() if len(one.title) > 30),
+        ]
+        assert not [word for word in named if word in beside]
+
+
+def test_each_part_stands_in_the_template_once(compiled):
+    layout = make_layout(compiled)
+    for content, document in ((layout.html, compiled.html), (layout.plain, compiled.text)):
+        for name, part in document.parts.items():
+            fixed = max((piece for piece in part.pieces[::2] if "{{" not in piece and "}}" not in piece), key=len, default="")
+            if len(fixed) > 200:
+                assert content.count(fixed.strip("{}\\")) == 1, name
+
+
+# --- making, finding, removing -------------------------------------------------------------------------------------------------
+
+
+def test_made_once_and_found_again(stand_in, compiled):
+    made = make(stand_in).host(compiled, HOSTED, fresh=True)
+    assert stand_in.template_calls == ["POST /v3/templates", f"POST /v3/templates/{made.id}/versions"]
+    (kept,) = stand_in.templates.kept.values()
+    assert kept["name"] == HOSTED.name and kept["generation"] == "dynamic"
+    assert kept["versions"][0]["generate_plain_content"] is False
+    assert make(stand_in).host(compiled, made, fresh=False) == made
+    assert stand_in.templates.made == 1
+
+
+def test_another_content_makes_another_template(stand_in, compiled):
+    first = make(stand_in).host(compiled, HOSTED, fresh=True)
+    other = compile_issue(TEMPLATES, replace(LOOK, tagline="Another"), SLOT, summaries(), INTERESTS)
+    second = make(stand_in).host(other, first, fresh=False)
+    assert list(stand_in.templates.kept) == [second.id] and second.id != first.id
+
+
+@pytest.mark.parametrize("where", [0, 1])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("500", "run the same command again"),
+        ("503-after", "run the same command again"),
+        ("reset-after", "run the same command again"),
+        ("429", "asks to wait"),
+        ("401", "SENDGRID_API_KEY"),
+        ("403", "needs Templates"),
+        ("400", "mode: grouped"),
+        ("413", "mode: grouped"),
+    ],
+)
+def test_what_goes_wrong_while_it_is_made_leaves_nothing_behind(stand_in, compiled, fault, said, where):
+    stand_in.template_script.extend(["", fault][1 - where :])
+    with pytest.raises(ProviderUnusable, match=said):
+        make(stand_in).host(compiled, HOSTED, fresh=True)
+    made = make(stand_in).host(compiled, HOSTED, fresh=False)  # its id was never learnt
+    assert list(stand_in.templates.kept) == [made.id]
+    assert make(stand_in).unhost(made) and not stand_in.templates.kept
+
+
+def test_orphans_are_found_on_a_later_page(stand_in, compiled):
+    for n in range(5):
+        stand_in.templates.answer("POST", "/v3/templates", json.dumps({"name": f"other{n}", "generation": "dynamic"}).encode())
+    stand_in.template_script.append("503-after")
+    with pytest.raises(ProviderUnusable):
+        make(stand_in).host(compiled, HOSTED, fresh=True)
+    stand_in.templates.page = 2
+    assert make(stand_in).unhost(HOSTED)
+    assert [one["name"] for one in stand_in.templates.kept.values()] == [f"other{n}" for n in range(5)]
+
+
+def test_an_account_that_is_full_says_so(stand_in, compiled):
+    stand_in.templates.most = 0
+    with pytest.raises(ProviderUnusable, match="limit of templates"):
+        make(stand_in).host(compiled, HOSTED, fresh=True)
+
+
+def test_what_sendgrid_changes_is_not_sent(stand_in, compiled, monkeypatch):
+    answer = stand_in.templates.answer
+
+    def tidy(method, path, raw):
+        status, body = answer(method, path, raw)
+        return status, {**body, "html_content": body["html_content"].replace("\n", "")} if "versions" in path else body
+
+    monkeypatch.setattr(stand_in.templates, "answer", tidy)
+    with pytest.raises(ProviderUnusable, match="html_content.*grouped"):
+        make(stand_in).host(compiled, HOSTED, fresh=True)
+    assert not stand_in.templates.kept
+
+
+def test_one_that_cannot_be_removed_now_is_told(stand_in, compiled):
+    made = make(stand_in).host(compiled, HOSTED, fresh=True)
+    stand_in.template_script.extend(["", "503"])
+    assert not make(stand_in).unhost(made) and stand_in.templates.kept
+    assert make(stand_in).unhost(made) and not stand_in.templates.kept
+
+
+# --- handing over ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hosting(stand_in, compiled):
+    sendgrid = make(stand_in)
+    sendgrid.made = sendgrid.host(compiled, HOSTED, fresh=True)
+    return sendgrid
+
+
+def test_a_bad_address_is_halved_out(stand_in, compiled, hosting):
+    stand_in.bad = frozenset({"reader2@example.org"})
+    parcels = parcels_of(compiled, 4)
+    assert hosting.hand_over("i", "a1", parcels).split
+    assert [one.outcome for one in hosting.hand_over("i", "a1", parcels[:2]).receipts] == ["accepted"] * 2
+    assert [one.outcome for one in hosting.hand_over("i", "a1", parcels[2:3]).receipts] == ["rejected"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("said", ["template_id", "nothing"])
+def test_a_template_that_vanished_costs_nobody_the_mail(stand_in, compiled, hosting, said, count):
+    stand_in.templates.kept.clear()
+    if said == "nothing":
+        stand_in.script.append("400-nonsense")
+    handover = hosting.hand_over("i", "a1", parcels_of(compiled, count))
+    assert {one.outcome for one in handover.receipts} == {"deferred"} and not handover.split
+    assert "run the same command again" in handover.stop
+    again = make(stand_in)
+    assert again.host(compiled, hosting.made, fresh=False).id != hosting.made.id
+    assert [one.outcome for one in again.hand_over("i", "a2", parcels_of(compiled, count)).receipts] == ["accepted"] * count
+
+
+@pytest.mark.parametrize("fault", ["503-after", "reset-after", "eof-before"])
+def test_an_answer_that_is_lost_is_uncertain(stand_in, compiled, hosting, fault):
+    stand_in.script.append(fault)
+    assert {one.outcome for one in hosting.hand_over("i", "a1", parcels_of(compiled, 3)).receipts} == {"uncertain"}
+
+
+def test_a_single_test_message_needs_no_template(stand_in, compiled):
+    (parcel,) = parcels_of(compiled, 1)
+    assert make(stand_in).hand_over("test-i", "a", [parcel]).receipts[0].outcome == "accepted"
+    assert stand_in.template_calls == [] and stand_in.messages[0].html == html_of(parcel.edition, parcel.reader)
