@@ -45,9 +45,8 @@ def sent_since(tx: Connection, address_index: bytes, kinds: tuple[str, ...], sin
 def claim(tx: Connection, vault: Vault, lease: timedelta) -> Mail | None:
     """The next mail that may leave, now in flight. Durable before the provider is called."""
     at = now(tx)
-    row = tx.execute(
-        select(t.mail).where(t.mail.c.state == "waiting", t.mail.c.next_at <= at).order_by(t.mail.c.next_at, t.mail.c.id).limit(1)
-    ).one_or_none()
+    due = select(t.mail).where(t.mail.c.state == "waiting", t.mail.c.next_at <= at).order_by(t.mail.c.next_at, t.mail.c.id).limit(1)
+    row = tx.execute(due.with_for_update(skip_locked=True)).one_or_none()  # another process may be at work, too
     if row is None:
         return None
     values = {"state": "inflight", "state_at": at, "lease_until": at + lease, "attempts": row.attempts + 1}

@@ -37,7 +37,7 @@ def put(tx: Connection, vault: Vault, kind: str, body: Mapping[str, Any]) -> str
 
 def fresh(tx: Connection, vault: Vault, most: int) -> list[Signup]:
     """The oldest requests that nobody has worked on."""
-    query = select(t.signup).where(t.signup.c.state == "new").order_by(t.signup.c.id).limit(most)
+    query = select(t.signup).where(t.signup.c.state == "new").order_by(t.signup.c.id).limit(most).with_for_update(skip_locked=True)
     return [_signup(vault, row) for row in tx.execute(query)]
 
 

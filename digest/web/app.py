@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _GATHER_S = 1.0  # bodies that come within this time are applied together
 _RETRY_S = 30.0
+_APART_S = 0.3
 _MAIL_EVERY_S = 20.0  # also without a sign-up: what was put off, or asked for through another process
 _TIDY_EVERY_S = 3600.0
 _PRUNE_AFTER_S = 60.0
@@ -159,6 +161,8 @@ async def _mail(workspace: Workspace, asked: asyncio.Event, background: _Backgro
     while True:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asked.wait(), _MAIL_EVERY_S)
+            # How much there is to do depends on who it is about: done at once, it would slow down the answer that is on its way.
+            await asyncio.sleep(_APART_S * (1 + random.random()))
         asked.clear()
         try:
             await background.run(work)

@@ -301,7 +301,7 @@ def test_who_drips_is_sent_away(tmp_path, monkeypatch):
 
 
 def test_a_database_that_cannot_write_is_no_success(tmp_path, monkeypatch):
-    monkeypatch.setattr("digest.store.database._BUSY_MS", 50)
+    monkeypatch.setattr("digest.store.sqlite._BUSY_MS", 50)
     folder = bare_workspace(tmp_path / "w", keys_as_yaml(KEY))
 
     async def go():
