@@ -10,6 +10,7 @@ help:
 	@echo "make test     everything: style, types, tests"
 	@echo "make unit | integration | acceptance | browser | lint    a part of it"
 	@echo "make nightly  longer campaigns: more examples, real feed corpora"
+	@echo "make bench    measure: benchmarks/RESULTS.md (SIZE=full for the whole)"
 	@echo "make lock     renew the pinned lists after a change in pyproject.toml"
 	@echo "make clean    take away .venv and var/ (the demo's database and outbox)"
 
@@ -56,6 +57,10 @@ nightly: .venv/test.done
 	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline --python $(BIN)/python --editable .
 	@touch $@ .venv/run.done
+
+# SIZE=full takes an hour. A figure that is missing or a benchmark that fails is said, and makes this fail.
+bench: .venv/test.done
+	$(BIN)/python -m benchmarks.suite --size $(or $(SIZE),small)
 
 # After a command was added or described anew: what `digest --help` prints without importing any of them.
 help-text: .venv/test.done

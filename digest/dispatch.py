@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
-from digest import crew, feedback, hosting, issue, plan, readers
-from digest.errors import IssueError, IssueWaits, ProviderUnusable
+from digest import crew, feedback, handover, hosting, issue, plan, readers
+from digest.errors import BusyError, IssueError, IssueWaits, ProviderUnusable
 from digest.handover import Progress, cancelling_of
 from digest.model import DeliveryState as S
 from digest.model import Frozen, IssueState
 from digest.providers import Provider, make
-from digest.store import Store, holding, hosted, issues, ledger, now, outcomes
+from digest.store import Store, holding, hosted, issues, ledger, now, outcomes, workers
 from digest.store.issues import IssueRow
 from digest.store.mark import doubtful_issues, epoch_of, highest_attempt, new_epoch, put_doubtful_issues
+from digest.store.workers import Lease
 from digest.workspace import Workspace
 
 
@@ -46,6 +49,7 @@ class StatusReport(Frozen):
     minutes_left: int | None = None
     next_try_at: datetime | None = None
     contradictions: int = 0
+    leases: tuple[Lease, ...] = ()
     reasons: dict[str, int]
 
     @property
@@ -82,6 +86,7 @@ def status(workspace: Workspace, name: str) -> StatusReport:
         rate = outcomes.accepted_lately(tx, row.id)
         next_try_at = outcomes.next_at(tx, row.id)
         contradictions = outcomes.contradictions(tx, row.id)
+        in_hand = tuple(workers.leases(tx, row.id))
     fields: dict[str, Any] = {state.value: count for state, count in counts.items() if state is not S.PLANNED}
     fields["ready"] += counts[S.PLANNED]  # chosen for, and waiting for planning to be complete
     report = StatusReport(
@@ -98,6 +103,7 @@ def status(workspace: Workspace, name: str) -> StatusReport:
         minutes_left=-(-counts[S.READY] // rate) if rate and counts[S.READY] else None,
         next_try_at=next_try_at,
         contradictions=contradictions,
+        leases=in_hand,
         reasons={f"{state}: {reason}": count for (state, reason), count in sorted(reasons.items())},
     )
     if row.planned is not None and not report.sum_is_right:
@@ -142,7 +148,63 @@ def send(workspace: Workspace, name: str, progress: Callable[[Progress], None] =
         raise ProviderUnusable(drained.stop)
     shown = str(place.relative_to(workspace.path)) if place else ""
     stands = status(workspace, name)
-    return SendReport(handed_over=drained.accepted, resolved=resolved, status=stands, open=shown, waits=drained.waits or _waits(stands))
+    return SendReport(handed_over=drained.accepted, resolved=resolved, status=stands, open=shown, waits=drained.waits or waits(stands))
+
+
+def share(
+    workspace: Workspace,
+    name: str,
+    halt: threading.Event | None = None,
+    planned: Callable[[], object] = lambda: None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> int:
+    """One worker's part of an issue, beside others'. Returns how many it handed over.
+
+    Whoever holds the workspace plans, settles what is uncertain and closes; all hand over what they can claim, until nothing
+    is left or ``halt`` is set. What is in hand then is settled or given back. ``planned`` is called when there is something
+    for others, too.
+
+    Raises:
+        IssueError: no such issue, or not to be sent now.
+        ProviderUnusable: the provider cannot go on; everything not handed over stays ready.
+    """
+    provider = make(workspace.config, workspace.path)
+    try:
+        with contextlib.suppress(BusyError), workspace.store.alone():
+            _prepare(workspace, provider, name, progress)
+            planned()
+        with workspace.store.read() as tx:
+            row = issue.find(tx, name)
+        if row.state is not IssueState.SENDING or row.paused_at is not None:
+            return 0
+        ready = issue.make_ready(workspace, name)
+        hosting.begin(workspace, provider, ready)
+        drained = handover.Run(workspace, provider, ready, progress, halt=halt).drain()
+        with contextlib.suppress(BusyError), workspace.store.alone():
+            settle_uncertain(workspace, provider, ready.row)
+            _close(workspace, ready.row)
+            hosting.clear(workspace, provider)
+            if not drained.stop:
+                provider.finish(name, f"{workspace.config.newsletter.name}, {ready.row.local_date.isoformat()}")
+    finally:
+        provider.close()
+    if drained.stop:
+        raise ProviderUnusable(drained.stop)
+    return drained.accepted
+
+
+def _prepare(workspace: Workspace, provider: Provider, name: str, progress: Callable[[Progress], None]) -> None:
+    check_restored(workspace.store)
+    hosting.clear(workspace, provider)
+    with workspace.store.read() as tx:
+        row = issue.find(tx, name)
+    if row.state is IssueState.CANCELLED:
+        _settle_cancelled(workspace, row)
+    elif row.state is not IssueState.FINISHED:
+        _refuse_paused(row)
+        ready = issue.make_ready(workspace, name)
+        plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
+        recover(workspace, provider, ready.row)
 
 
 def _clear(workspace: Workspace) -> None:
@@ -162,7 +224,8 @@ def _refuse_paused(row: IssueRow) -> None:
         raise IssueWaits(f"{row.name} is paused ({row.pause_reason}); `digest resume {row.name}` lets it go on")
 
 
-def _waits(stands: StatusReport) -> str:
+def waits(stands: StatusReport) -> str:
+    """What the rest of an issue waits for; empty where nothing does."""
     if not stands.ready and stands.inflight:
         return f"{stands.inflight} are in the hands of another worker, or of one that died; `digest status {stands.issue}` tells until when"
     if not stands.ready:
@@ -196,15 +259,16 @@ def recover(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
         # The workspace is held. With the embedded store whoever had a lease is gone; other machines' leases may be alive.
         ledger.reap(tx, row.id, everything=not workspace.store.shared)
         open_rows = ledger.uncertain(tx, row.id, provider.name)
+        listed_at = now(tx)
     known = provider.look_up(row.name, [did for _, did in open_rows]) if open_rows else {}
     with workspace.store.write() as tx:
         sent = [id for id, did in open_rows if known.get(did) is True]
         unsent = [id for id, did in open_rows if known.get(did) is False]
-        resolved = ledger.resolve(tx, sent, S.ACCEPTED, "", "look-up")
+        resolved = ledger.resolve(tx, sent, S.ACCEPTED, "", "look-up", listed_at)
         if _ended(tx, row):
-            resolved += ledger.resolve(tx, unsent, S.SKIPPED, "cancelled", "look-up")
+            resolved += ledger.resolve(tx, unsent, S.SKIPPED, "cancelled", "look-up", listed_at)
         else:
-            resolved += ledger.resolve(tx, unsent, S.READY, "", "look-up")
+            resolved += ledger.resolve(tx, unsent, S.READY, "", "look-up", listed_at)
     settle_uncertain(workspace, provider, row)
     return resolved
 

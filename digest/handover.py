@@ -6,6 +6,7 @@ whether to stop; the ledger alone says who has what. Several processes may run l
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import random
@@ -19,17 +20,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from digest import brake, compose, rates, refusals, tokens
 from digest.compose import Edition, Envelope
 from digest.compose import Reader as Slots
+from digest.halt import Halt
 from digest.issue import Ready
 from digest.model import DeliveryState as S
 from digest.model import Selection
-from digest.pace import FAILURES, Breaker, retry_delay_s
+from digest.pace import FAILURES, Breaker, Gate, retry_delay_s
 from digest.providers import Cancelling, Handover, Parcel, Provider, Receipt
 from digest.store import ledger, now, outcomes, people
 from digest.store.ledger import Claim, Claimed, Settled
@@ -38,6 +40,7 @@ from digest.store.patience import patiently
 from digest.workspace import Workspace
 
 _LEASE_MARGIN_S = 300
+_EDITIONS = 64  # remembered, of about 200 KB each
 _LONGEST_WAIT_S = 900  # a provider that asks for more ends the run instead
 
 _STATES: Mapping[str, S] = {"accepted": S.ACCEPTED, "rejected": S.FAILED, "deferred": S.READY, "uncertain": S.UNCERTAIN}
@@ -59,31 +62,6 @@ class Drained(NamedTuple):
     waits: str
 
 
-class Gate(Protocol):
-    """The breaker as a lane sees it: `pace.Breaker`, or what stands for one that several processes share."""
-
-    @property
-    def given_up(self) -> bool:
-        """Whether the run should end."""
-        ...
-
-    def wait_s(self) -> float:
-        """0: go ahead. Else how long to wait before asking again."""
-        ...
-
-    def unused(self) -> None:
-        """Nothing was handed over after all."""
-        ...
-
-    def succeeded(self) -> None:
-        """The provider answered as it should."""
-        ...
-
-    def failed(self, said: str = "") -> None:
-        """It did not."""
-        ...
-
-
 class Ties(NamedTuple):
     """What binds a run to others at work on the same issue: the breaker, who keeps the mark, and who is told why it ends."""
 
@@ -98,7 +76,10 @@ def owner_of(pid: int) -> str:
 
 
 class Run:
-    """Hands over until nothing can be claimed, or something says to stop. ``lanes``: so many instead of all the provider's."""
+    """Hands over until nothing can be claimed, or something says to stop: itself, or ``halt`` from outside.
+
+    ``lanes``: so many instead of all the provider's.
+    """
 
     def __init__(
         self,
@@ -110,6 +91,7 @@ class Run:
         *,
         lanes: int | None = None,
         ties: Ties | None = None,
+        halt: threading.Event | None = None,
     ) -> None:
         self.workspace, self.provider, self.ready, self.progress = workspace, provider, ready, progress
         self.owner = owner_of(os.getpid())
@@ -118,7 +100,7 @@ class Run:
         self._editions: dict[int, Edition] = {}
         self._throttle, self._domains = rates.limits(workspace, clock, shared=ties is not None)
         self._random = random.Random()
-        self._halt = threading.Event()
+        self._halt = Halt(halt)
         self._lock = threading.Lock()
         self._stop, self._waits = "", ""
         self.accepted, self._done = 0, 0
@@ -238,9 +220,7 @@ class Run:
 
     def _parcels(self, claim: Claim) -> tuple[list[Parcel], list[Settled]]:
         """What can be handed over, and what is settled without a call because it must not, cannot, or not yet."""
-        readers, bodies, at = patiently(lambda: self._look_up(claim))
-        for id, body in bodies.items():
-            self._editions[id] = compose.make_edition(self.ready.compiled, Selection.model_validate_json(body))
+        readers, editions, at = patiently(lambda: self._look_up(claim))
         if self.provider.sends:
             self._domains.expect([rates.domain_of(address) for _, address, _ in readers.values() if self._allowed(address)])
         parcels: list[Parcel] = []
@@ -251,14 +231,25 @@ class Run:
                 refused.append(held_back)
             else:
                 reader = slots(self.workspace, one.did, sid, address, name, one.date_header)
-                parcels.append(Parcel(one.did, self._editions[one.edition], reader, envelope(self._look, self.ready.row.cadence, one)))
+                parcels.append(Parcel(one.did, editions[one.edition], reader, envelope(self._look, self.ready.row.cadence, one)))
         return parcels, refused
 
-    def _look_up(self, claim: Claim) -> tuple[Mapping[int, tuple[str, str, str]], dict[int, str], datetime]:
-        missing = [one.edition for one in claim.deliveries if one.edition not in self._editions]
+    def _look_up(self, claim: Claim) -> tuple[Mapping[int, tuple[str, str, str]], dict[int, Edition], datetime]:
         with self.workspace.store.read() as tx:
             readers = people.particulars(tx, self.workspace.store.vault, [one.subscriber for one in claim.deliveries])
-            return readers, outcomes.edition_selections(tx, missing), now(tx)
+            return readers, self._editions_of(tx, {one.edition for one in claim.deliveries}), now(tx)
+
+    def _editions_of(self, tx: Connection, wanted: set[int]) -> dict[int, Edition]:
+        """Those composed lately, and the others composed now; claims come in the order of editions."""
+        with self._lock:
+            found = {id: self._editions[id] for id in wanted if id in self._editions}
+        for id, body in outcomes.edition_selections(tx, sorted(wanted - found.keys())).items():
+            found[id] = compose.make_edition(self.ready.compiled, Selection.model_validate_json(body))
+        with self._lock:
+            if len(self._editions) > _EDITIONS:
+                self._editions.clear()
+            self._editions |= found
+        return found
 
     def _set_aside(self, claim: Claim, refused: list[Settled]) -> Claim:
         """The claim without what is settled already. It is written before the call: had the process died in between, an event
@@ -397,15 +388,21 @@ def cancelling_of(provider: Provider) -> Cancelling | None:
 
 def envelope(look: compose.Look, cadence: str, one: Claimed) -> Envelope:
     """What was fixed when the delivery was planned, so that a message made again is the same one."""
+    domain = look.list_domain
     return Envelope(
-        message_id=f"<{one.did}@{look.list_domain}>",
+        message_id=f"<{one.did}@{domain}>",
         date=one.date_header,
         sender=look.sender,
         reply_to=look.reply_to,
-        list_id=f"{cadence}.{look.list_domain}",
+        list_id=f"{cadence}.{domain}",
         # What Gmail's sender reports count by: never a reader, an issue or a subject.
-        feedback_id=f"{cadence}:digest:bulk:{hashlib.sha256(look.list_domain.encode()).hexdigest()[:10]}",
+        feedback_id=f"{cadence}:digest:bulk:{_short_hash(domain)}",
     )
+
+
+@functools.lru_cache(16)
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def slots(workspace: Workspace, did: str, sid: str, address: str, name: str, date_header: str) -> Slots:

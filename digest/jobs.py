@@ -15,7 +15,8 @@ from digest.gather import GatherReport
 from digest.handover import Progress
 from digest.issue import DraftReport
 from digest.model import DeliveryState, Frozen, IssueState
-from digest.store import catalogue, issues, outcomes, people
+from digest.store import catalogue, issues, outcomes, people, workers
+from digest.store.workers import Worker
 from digest.subscribe import Import
 from digest.workspace import Workspace
 
@@ -37,19 +38,27 @@ class RunReport(Frozen):
 
 def run(workspace: Workspace, cadence: str, progress: Callable[[Progress], None] = lambda _: None) -> RunReport:
     """Gather, draft, compose, dispatch, report. Safe to repeat: what is done already stays as it is."""
-    slot = issue.slot_of(workspace, cadence)  # a wrong cadence is told before anything is touched
+    return send(prepare(workspace, cadence, progress), lambda name: dispatch.send(workspace, name, progress))
+
+
+def prepare(workspace: Workspace, cadence: str, progress: Callable[[Progress], None] = lambda _: None) -> RunReport:
+    """Gather and draft: all of a run but the sending."""
+    issue.slot_of(workspace, cadence)  # a wrong cadence is told before anything is touched
     imported = first_subscribers(workspace)
     total = len(workspace.config.sources)
     read = itertools.count(1)
     progress(Progress("gather", 0, total))
     gathered = gather.gather(workspace, lambda _: progress(Progress("gather", next(read), total)))
     progress(Progress("draft", 0, None))
-    report = draft_anew(workspace, cadence)
+    return RunReport(imported=imported, gathered=gathered, draft=draft_anew(workspace, cadence))
+
+
+def send(prepared: RunReport, dispatch_: Callable[[str], SendReport]) -> RunReport:
+    """Send what was prepared: here, or by the workers."""
     try:
-        sent = dispatch.send(workspace, slot.name, progress)
+        return prepared.model_copy(update={"sent": dispatch_(prepared.draft.issue)})
     except IssueWaits as error:
-        return RunReport(imported=imported, gathered=gathered, draft=report, waits=str(error))
-    return RunReport(imported=imported, gathered=gathered, draft=report, sent=sent)
+        return prepared.model_copy(update={"waits": str(error)})
 
 
 def draft_anew(workspace: Workspace, cadence: str) -> DraftReport:
@@ -104,6 +113,7 @@ class Overview(Frozen):
     summaries: int
     subscribers: dict[str, int]
     issues: tuple[IssueLine, ...]
+    workers: tuple[Worker, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -127,6 +137,7 @@ def overview(workspace: Workspace) -> Overview:
             summaries=catalogue.count(tx),
             subscribers=people.count_by_status(tx),
             issues=tuple(lines),
+            workers=tuple(workers.every(tx)),
             warnings=tuple(_warnings(tx, workspace)),
         )
 

@@ -156,6 +156,31 @@ class DomainThrottle:
             return 0.0
 
 
+class Gate(Protocol):
+    """The breaker as a lane sees it: `Breaker`, or what stands for one that several processes share."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the run should end."""
+        ...
+
+    def wait_s(self) -> float:
+        """0: go ahead. Else how long to wait before asking again."""
+        ...
+
+    def unused(self) -> None:
+        """Nothing was handed over after all."""
+        ...
+
+    def succeeded(self) -> None:
+        """The provider answered as it should."""
+        ...
+
+    def failed(self, said: str = "") -> None:
+        """It did not."""
+        ...
+
+
 class Breaker:
     """Opens after failures in a row; then lets a single probe through after each wait, doubling, until one succeeds."""
 

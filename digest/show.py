@@ -142,6 +142,9 @@ def status(report: StatusReport) -> None:
     out.print(table)
     for reason, count in report.reasons.items():
         out.print(f"  {count} {escape(reason)}")
+    for lease in report.leases:
+        until = f"[red]stalled since {lease.lease_until:%H:%M} UTC[/red]" if lease.stalled else f"until {lease.lease_until:%H:%M} UTC"
+        out.print(f"  {escape(lease.owner)} has {_plural(lease.deliveries, 'delivery', 'deliveries')} in hand, {until}")
     if report.rate_per_minute and report.ready:
         left = f", about {_plural(report.minutes_left, 'minute')} left" if report.minutes_left else ""
         out.print(f"{report.rate_per_minute} in the last minute{left}")
@@ -232,13 +235,17 @@ def benched(report: Benched) -> None:
     table.add_row("composed", f"{report.composed_per_s:,} a second", f"on one of {report.cores} processors, {each}")
     table.add_row("handed over", f"{report.handed_over_per_s:,} a second", taken)
     readers = f"{report.readers:,} readers, {report.editions:,} editions of {report.issue}"
-    table.add_row("this list", f"{report.list_minutes:g} minutes", readers)
-    table.add_row("", f"{report.limited_minutes:g} minutes", "with delivery.max_per_minute")
+    table.add_row("this list", _minutes(report.list_minutes), readers)
+    table.add_row("", _minutes(report.limited_minutes), "with delivery.max_per_minute")
     html = f"{round(report.largest_html_bytes / 1024)} KB of HTML"
     share = f"{round(100 * report.largest_html_bytes / report.html_budget_bytes)} % of selection.max_html_kb"
     table.add_row("largest edition", html, f"{share}; the largest message {round(report.largest_message_bytes / 1024)} KB")
     out.print(table)
     out.print("Measured on a copy of the database; nothing was sent, and what a provider takes of it is the provider's.")
+
+
+def _minutes(minutes: float) -> str:
+    return "less than a minute" if minutes < 1 else f"{minutes:.0f} minutes"
 
 
 def _sent_rows(table: Table, report: SendReport) -> None:
@@ -287,6 +294,9 @@ def overview(report: Overview) -> None:
     out.print(f"\n{_plural(report.summaries, 'summary', 'summaries')}; subscribers: {people}")
     for warning in report.warnings:
         out.print(f"[yellow]{escape(warning)}[/yellow]")
+    for worker in report.workers:
+        doing = f"at work on {escape(worker.doing)}" if worker.doing else "waiting for work"
+        out.print(f"worker {escape(worker.name)}: " + (doing if worker.alive else f"[red]silent since {worker.beat_at:%H:%M} UTC[/red]"))
     if report.issues:
         out.print()
         lines = _table("issue", "state", "planned", "accepted", "due (UTC)", numbers=("planned", "accepted"))

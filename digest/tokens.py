@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -108,4 +107,4 @@ def _by_number(keys: Keys) -> Mapping[int, bytes]:
 
 
 def _mac(purpose: Purpose, body: bytes, key: bytes) -> bytes:
-    return hmac.new(key, purpose.encode() + b"\0" + body, hashlib.sha256).digest()[:_MAC_BYTES]
+    return hmac.digest(key, purpose.encode() + b"\0" + body, "sha256")[:_MAC_BYTES]

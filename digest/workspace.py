@@ -55,8 +55,8 @@ def open_workspace(path: Path, on: date | None = None) -> Iterator[Workspace]:
         StoreError: the database cannot be opened.
     """
     config = load(path)
-    if config.queue != "inline":
-        raise ConfigError('config.yaml: queue: "procrastinate" is not built yet; use inline')
+    if config.queue == "procrastinate" and not config.store.url.startswith("postgresql"):
+        raise ConfigError("config.yaml: queue: procrastinate needs store.url to be a PostgreSQL database; use inline with SQLite")
     secret = config.secret_key.get_secret_value() if config.secret_key else None
     store = open_store(path, config.store.url, secret)
     try:

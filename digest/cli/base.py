@@ -80,6 +80,16 @@ def open_(folder: Path, on: date | None = None) -> Iterator[Workspace]:
         yield workspace
 
 
+def write_private(file: Path, text: str) -> None:
+    """Write a file that its owner alone can read, also where it was there before."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="") as out:
+            os.fchmod(out.fileno(), 0o600)
+            out.write(text)
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}")
+
+
 def print_json(value: Any) -> None:
     """The result for other programs."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))

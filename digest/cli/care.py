@@ -28,6 +28,21 @@ def prune(workspace: Folder = HERE, as_json: Json = False, dry_run: DryRun = Fal
 
 
 @app.command()
+def doctor(workspace: Folder = HERE, as_json: Json = False) -> None:
+    """Look whether this machine and these settings can keep what is promised, and say what to do where not."""
+    from digest import doctor
+
+    os.umask(0o077)
+    findings = doctor.examine_all(workspace)
+    if as_json:
+        print_json([one.model_dump() for one in findings])
+    for one in () if as_json else findings:
+        typer.echo(f"{one.level:<8}{one.about}: {one.text}" + (f". Do: {one.advice}" if one.advice else ""))
+    if any(one.level == "error" for one in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
 def bench(
     cadence: Annotated[str | None, typer.Argument(help="A cadence of config.yaml; without one, that of the newest issue.")] = None,
     workspace: Folder = HERE,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from digest.cli.base import HERE, Commands, DryRun, Folder, Json, app, count, open_, print_json
+from digest.cli.base import HERE, Commands, DryRun, Folder, Json, app, count, open_, print_json, write_private
 from digest.errors import DigestError
 
 suppressions_app = typer.Typer(
@@ -204,5 +203,4 @@ def suppressions_export(
     if file is None:
         sys.stdout.write(text.getvalue())
         return
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="") as out:
-        out.write(text.getvalue())
+    write_private(file, text.getvalue())

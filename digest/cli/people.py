@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from digest.cli.base import HERE, DryRun, Folder, Json, open_, print_json, subscribers_app
+from digest.cli.base import HERE, DryRun, Folder, Json, open_, print_json, subscribers_app, write_private
 from digest.errors import DigestError
 
 
@@ -59,9 +58,7 @@ def subscribers_export(
     if file is None:
         sys.stdout.write(text.getvalue())
         return
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="") as out:
-        os.fchmod(out.fileno(), 0o600)  # also where the file was there before
-        out.write(text.getvalue())
+    write_private(file, text.getvalue())
 
 
 @subscribers_app.command("list")

@@ -9,6 +9,8 @@ import typer
 
 from digest.cli.base import HERE, Cadence, DryRun, Folder, Issue, Json, On, app, count, open_, print_json
 
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="With queue: procrastinate: wait until the workers have done it.")]
+
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")]) -> None:
@@ -88,6 +90,7 @@ def send(
         str | None, typer.Option("--test", metavar="ADDRESS", help="Send one message to this address only, marked as a test.")
     ] = None,
     reader: Annotated[str | None, typer.Option("--as", metavar="ADDRESS", help="With --test: this reader's edition.")] = None,
+    wait: Wait = True,
 ) -> None:
     """Plan an issue if need be and hand over whatever is ready; safe to repeat."""
     from digest import dispatch, explain, operate, show
@@ -105,13 +108,26 @@ def send(
             report = explain.forecast_report(opened, name)
             print_json(report) if as_json else show.forecast(report)
             return
-        with opened.store.alone(), show.progress() as progress:
-            sent = dispatch.send(opened, name, progress)
+        with show.progress() as progress:
+            if opened.config.queue == "procrastinate":
+                from digest.worker import hand_in
+
+                sent = hand_in(opened, name, progress, wait=wait)
+            else:
+                with opened.store.alone():
+                    sent = dispatch.send(opened, name, progress)
     print_json(sent.model_dump(mode="json")) if as_json else show.sent(sent)
 
 
 @app.command()
-def run(cadence: Cadence, workspace: Folder = HERE, on: On = None, as_json: Json = False, dry_run: DryRun = False) -> None:
+def run(
+    cadence: Cadence,
+    workspace: Folder = HERE,
+    on: On = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+    wait: Wait = True,
+) -> None:
     """The main job: gather, draft, compose, dispatch, report."""
     from digest import jobs, show
 
@@ -123,6 +139,14 @@ def run(cadence: Cadence, workspace: Folder = HERE, on: On = None, as_json: Json
             tried = rehearsal.rehearse(copy, cadence, progress)
         print_json(tried.model_dump(mode="json")) if as_json else show.rehearsed(tried)
         return
-    with open_(workspace, on) as opened, opened.store.alone(), show.progress() as progress:
-        report = jobs.run(opened, cadence, progress)
+    with open_(workspace, on) as opened, show.progress() as progress:
+        if opened.config.queue == "procrastinate":
+            from digest.worker import hand_in
+
+            with opened.store.alone():
+                prepared = jobs.prepare(opened, cadence, progress)
+            report = jobs.send(prepared, lambda name: hand_in(opened, name, progress, wait=wait))
+        else:
+            with opened.store.alone():
+                report = jobs.run(opened, cadence, progress)
     print_json(report.model_dump(mode="json")) if as_json else show.ran(report)

@@ -1,4 +1,4 @@
-"""The database itself: moving it."""
+"""When one machine is not enough: workers, and moving the database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,26 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.base import HERE, Folder, Json, app, count, print_json
+from digest.cli.base import HERE, Folder, Json, On, app, count, print_json
+
+
+@app.command()
+def worker(
+    workspace: Folder = HERE,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=64, help="How many issues or parts of one at the same time.")] = 1,
+    on: On = None,
+) -> None:
+    """Hand over what is to be sent, beside any number of other workers; ends when told to (SIGTERM), with nothing half done."""
+    import os
+
+    os.umask(0o077)
+    from digest import show
+    from digest.worker import Worker
+
+    at_work = Worker(workspace, concurrency, on, show.note)
+    show.note(f"Worker {at_work.name} is at work; Ctrl-C ends it.")
+    at_work.run()
+    show.note(f"Worker {at_work.name} has ended.")
 
 
 @app.command("migrate-store")

@@ -19,6 +19,8 @@ _UNWANTED = re.compile(
 
 def clean(text: str) -> str:
     """One line without control characters, direction overrides or runs of blanks; a no-break space stays one."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip(" ")
     return _BREAKS.sub(" ", _UNWANTED.sub("", text)).strip(" ")
 
 

@@ -129,6 +129,7 @@ def _encoded(text: str, used: int) -> str:
     return coded.strip()
 
 
+@functools.lru_cache(256)
 def date_field(date: str) -> str:
     """The Date field. Raises ValueError if ``date`` is not in the form of RFC 5322 with a zone."""
     return f"Date: {_checked(_DATE, date, 'a date such as Fri, 01 May 2026 09:00:00 +0100')}\r\n"

@@ -6,9 +6,10 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email import message_from_string, policy
+from email import policy
 from email.header import decode_header, make_header
 from email.message import Message
+from email.parser import HeaderParser, Parser
 from email.utils import parseaddr
 
 from digest.compose import header, wire
@@ -104,25 +105,45 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
     if to.needs_utf8 or not _ORDINARY.fullmatch(to.name):
         # The one field that a reader has a hand in; the others are checked by form, or once for the edition.
         verify(addressed.encode() + b"\r\n", {"To": to}, parts=0)
-    text = slots_of(edition, reader)
-    plain = {name: wire.encode(value) for name, value in text.items()}
-    html = {name: plain[name] if (safe := escape(value)) == value else wire.encode(safe) for name, value in text.items()}
     if not (edition.html.sound and edition.text.sound and _HEAD.fullmatch(head)):
         raise ValueError("the message has a character that must not be on the wire")
+    text = slots_of(edition, reader)
+    plain, html = {}, {}
+    for name, value in text.items():
+        plain[name] = coded = wire.encode(value)
+        html[name] = coded if (shown := escape(value)) == value else wire.encode(shown)
     if edition.plain_text:
-        return head + b"\r\n" + _body(edition.text.fill_wire(plain))
-    mark = boundary.encode()
-    message = b"".join(
-        (
-            head,
-            b"\r\n--" + mark + b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
-            _body(edition.text.fill_wire(plain)),
-            b"\r\n--" + mark + b"\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
-            _body(edition.html.fill_wire(html)),
-            b"\r\n--" + mark + b"--\r\n",
-        )
-    )
-    return message
+        return head + b"\r\n" + edition.text.fill_wire(plain).removesuffix(wire.SOFT_BREAK)
+    first, rest = _mould(edition)
+    pieces = [head, first]
+    for is_html, slot, piece in rest:
+        pieces.append(html[slot] if is_html else plain[slot])
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _mould(edition: Edition) -> tuple[bytes, list[tuple[bool, str, bytes]]]:
+    """Everything after the header fields: the bytes before the first slot, then each slot (of HTML or not) with what follows it.
+
+    It is kept with the edition: every message would copy its bodies twice more otherwise.
+    """
+    kept: tuple[bytes, list[tuple[bool, str, bytes]]] | None = edition.__dict__.get("_mould")
+    if kept is None:
+        mark = f"\r\n--=_{edition.content_hash[:32]}".encode()
+        runs: list[bytes] = [b""]  # fixed bytes, one run more than there are slots
+        slots: list[tuple[bool, str]] = []
+        for is_html, body in ((False, edition.text), (True, edition.html)):
+            kind = b"html" if is_html else b"plain"
+            head = b"%s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % (mark, kind)
+            # The line break before a boundary belongs to the boundary: a soft one before it would be one too many.
+            coded = [*body.wires[:-1], body.wires[-1].removesuffix(wire.SOFT_BREAK)]
+            runs[-1] += head + coded[0]
+            runs += coded[1:]
+            slots += [(is_html, slot) for slot in body.slots]
+        runs[-1] += mark + b"--\r\n"
+        kept = (runs[0], [(is_html, slot, run) for (is_html, slot), run in zip(slots, runs[1:], strict=True)])
+        edition.__dict__["_mould"] = kept
+    return kept
 
 
 _ONE_PART = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"
@@ -137,31 +158,42 @@ _HEAD = re.compile(rb"(?:(?!\.)[^\r\n]+\r\n)++")
 _ORDINARY = re.compile(r"[A-Za-z0-9]+(?:[ '-][A-Za-z0-9]+)*|")  # what no reader of headers can take for anything else
 
 
-def _body(coded: bytes) -> bytes:
-    # The line break before a boundary belongs to the boundary: a soft one before it would be one too many.
-    return coded.removesuffix(wire.SOFT_BREAK)
+def _fixed_head(newsletter: str, subject: str, sender: str, reply_to: str, list_id: str, feedback_id: str, boundary: str) -> str:
+    """The fields that all readers of an edition share. What editions share, too, is verified once for all of them."""
+    before, after = _frame(newsletter, sender, reply_to, list_id, feedback_id)
+    kind = f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n' if boundary else _ONE_PART
+    return f"{before}{_subject(subject)}{after}{kind}"
 
 
 @functools.lru_cache(512)
-def _fixed_head(newsletter: str, subject: str, sender: str, reply_to: str, list_id: str, feedback_id: str, boundary: str) -> str:
-    """The fields that all readers of an edition share, verified once."""
-    if not clean_header(subject):
+def _subject(subject: str) -> str:
+    clean = clean_header(subject)
+    if not clean:
         raise RenderError("the subject is empty; look at subject in templates/phrases.txt.j2")
+    field = header.text_field("Subject", subject)
+    verify(field.encode("ascii") + b"\r\n", {"Subject": clean}, parts=0)
+    return field
+
+
+@functools.lru_cache(64)
+def _frame(newsletter: str, sender: str, reply_to: str, list_id: str, feedback_id: str) -> tuple[str, str]:
+    """The fields before the subject and those after it."""
     from_, answers = header.address(sender), header.address(reply_to)
-    head = (
-        header.mailbox_field("From", from_)
-        + header.mailbox_field("Reply-To", answers)
-        + header.text_field("Subject", subject)
-        + header.list_id_field(newsletter, list_id)
+    before = header.mailbox_field("From", from_) + header.mailbox_field("Reply-To", answers)
+    after = (
+        header.list_id_field(newsletter, list_id)
         + header.plain_field("Precedence", "bulk")
         + header.plain_field("Auto-Submitted", "auto-generated")
         + header.plain_field("X-Auto-Response-Suppress", "OOF, AutoReply")
         + (header.plain_field("Feedback-ID", feedback_id) if feedback_id else "")
         + header.plain_field("MIME-Version", "1.0")
-        + (f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n' if boundary else _ONE_PART)
     )
-    verify(head.encode("ascii") + b"\r\n", _shared(newsletter, subject, from_, answers, list_id, feedback_id, boundary), parts=0)
-    return head
+    meant = _shared(newsletter, "", from_, answers, list_id, feedback_id, "")
+    verify((before + after).encode("ascii") + b"\r\n", {name: meant[name] for name in meant if name not in _EDITIONS_OWN}, parts=0)
+    return before, after
+
+
+_EDITIONS_OWN = ("Subject", "Content-Type", "Content-Transfer-Encoding")
 
 
 def _shared(
@@ -216,8 +248,9 @@ def verify(message: bytes, intended: Mapping[str, str | Address], *, parts: int 
         narrow = line.replace(wide, b"") if wide else line
         if len(line) > 998 or not line.strip() or re.search(rb"[^\x20-\x7e]", narrow):
             raise RenderError("a header line is empty, longer than 998 characters or has a character that must not be there")
+    parser = Parser if parts else HeaderParser  # a new boundary costs the first a regular expression of its own
     # As text, because the parser of bytes gives no word outside ASCII back as it stood there.
-    parsed: Message = message_from_string(message.decode("utf-8", "replace"), policy=policy.compat32)
+    parsed: Message = parser(policy=policy.compat32).parsestr(message.decode("utf-8", "replace"))
     if parsed.keys() != list(intended):
         raise RenderError("the headers are not the ones that were meant; look for a line break or =? in a title or a name")
     for name, wanted in intended.items():

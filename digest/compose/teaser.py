@@ -24,6 +24,8 @@ def cut(text: str, limit: int) -> str:
     Ends after a sentence if one ends in the last two fifths, else after a word, and between two clusters where a script
     has no spaces. Never longer than 12 bytes a cluster on average, so that a pile of accents cannot fill an email.
     """
+    if len(text) <= limit and text.isascii():
+        return text
     pieces = clusters(text)
     room = _within_bytes(pieces, limit, 12 * limit + 160)
     if room == len(pieces):

@@ -6,6 +6,8 @@ import re
 
 _UNSAFE = re.compile(rb"[^\x21-\x3c\x3e-\x7e ]")
 _HEX = {bytes((octet,)): b"=%02X" % octet for octet in range(256)}
+# One short line with nothing to escape and nothing that a row must not begin with: nearly every value of a reader.
+_EASY = re.compile(r"(?!From )[!-\-/-<>-~][ -<>-~]{0,72}")
 SOFT_BREAK = b"=\r\n"
 _ROW = 73  # 76 less the soft break's "=" and the two characters that `_harmless` may add
 _EQUALS = ord("=")
@@ -16,6 +18,8 @@ def encode(text: str) -> bytes:
 
     A line feed becomes a real line break (CRLF); a piece that ends without one ends with a soft one.
     """
+    if _EASY.fullmatch(text):
+        return text.encode() + SOFT_BREAK
     *lines, last = text.encode().split(b"\n")
     out = [_line(_UNSAFE.sub(_hex, line), soft_end=False) for line in lines]
     if last:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -290,7 +289,7 @@ def _tags(edition: Edition, subject: str, values: Iterable[str]) -> _Tags:
 
 
 def _rendered_bytes(one: _Ready) -> int:
-    edition = one.parcel.edition
-    size = edition.html.size + edition.text.size
-    size += sum(len(escape(one.values[slot]).encode()) * times for slot, times in Counter(edition.html.slots).items())
-    return size + sum(len(one.values[slot].encode()) * times for slot, times in Counter(edition.text.slots).items())
+    edition, size = one.parcel.edition, 0
+    for name, value in one.values.items():
+        size += len(escape(value).encode()) * edition.html.slots.count(name) + len(value.encode()) * edition.text.slots.count(name)
+    return edition.html.size + edition.text.size + size

@@ -1,6 +1,20 @@
 """The only SQL: one file a subject, each a set of functions on an open transaction."""
 
-from digest.store import catalogue, holding, issues, ledger, mails, outcomes, people, plans, readers, signups, suppressions, throttle
+from digest.store import (
+    catalogue,
+    holding,
+    issues,
+    ledger,
+    mails,
+    outcomes,
+    people,
+    plans,
+    readers,
+    signups,
+    suppressions,
+    throttle,
+    workers,
+)
 from digest.store.database import Store, now, open_store
 
 __all__ = [
@@ -19,4 +33,5 @@ __all__ = [
     "signups",
     "suppressions",
     "throttle",
+    "workers",
 ]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, and_, bindparam, exists, insert, select, update
 
 from digest.model import DeliveryState as S
 from digest.model import IssueState
@@ -60,18 +60,18 @@ def claim(
     is just claiming is passed over. ``aid`` names the attempt, else a name is drawn.
     """
     at = now(tx)
-    if not tx.execute(select(t.issue.c.id).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None), _may_leave())).first():
+    going = tx.execute(select(t.issue.c.send_not_after).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None), _may_leave())).first()
+    if going is None:
         return None
-    ready = and_(
-        t.delivery.c.issue_id == issue,
-        t.delivery.c.state == S.READY.value,
-        or_(t.delivery.c.next_at.is_(None), t.delivery.c.next_at <= at),
-    )
-    _expire(tx, issue, at)
-    if one_edition:
-        first = select(t.delivery.c.edition_id).where(ready).order_by(t.delivery.c.edition_id).limit(1)
-        ready = and_(ready, t.delivery.c.edition_id == tx.execute(first.with_for_update(skip_locked=True)).scalar())
-    wanted = _with_consent(tx, ready, k, at)
+    if going.send_not_after is not None and going.send_not_after < at:
+        _expire(tx, issue, at)
+        return None
+    wanted: Sequence[Row[Any]] = ()
+    for due in (t.delivery.c.next_at.is_(None), t.delivery.c.next_at <= at):  # apart, so that the index gives each in its order
+        ready = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.READY.value, due)
+        wanted = _of_one_edition(tx, ready, k, at) if one_edition else _with_consent(tx, ready, k, at)
+        if wanted:
+            break
     if not wanted:
         return None
     attempt, aid = _new_attempt(tx, issue, provider, len(wanted), at, ref, aid)
@@ -93,6 +93,15 @@ def claim(
     return Claim(attempt, aid, deliveries, at + lease, ref)
 
 
+def _of_one_edition(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[Row[Any]]:
+    """Of the first edition that has somebody who may be written to."""
+    first = select(t.delivery.c.edition_id).where(ready).order_by(t.delivery.c.edition_id, t.delivery.c.id).limit(1)
+    while (edition := tx.execute(first.with_for_update(skip_locked=True)).scalar()) is not None:
+        if wanted := _with_consent(tx, and_(ready, t.delivery.c.edition_id == edition), k, at):
+            return wanted
+    return ()
+
+
 def _with_consent(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[Row[Any]]:
     """Up to ``k`` ready rows whose readers may be written to; the others on the way are skipped."""
     while True:
@@ -101,7 +110,7 @@ def _with_consent(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[
             .add_columns(t.delivery.c.attempts, t.delivery.c.lease_epoch, writable().label("writable"), t.subscriber.c.status)
             .join(t.subscriber, t.subscriber.c.id == t.delivery.c.subscriber_id)
             .where(ready)
-            .order_by(t.delivery.c.id)
+            .order_by(t.delivery.c.edition_id, t.delivery.c.id)  # neighbours share what is composed once
             .limit(k)
             .with_for_update(of=t.delivery, skip_locked=True)
         ).all()
@@ -202,22 +211,26 @@ def _row(one: Settled, at: datetime, *, ended: bool) -> dict[str, Any]:
     return {"row": one.delivery.id, "epoch": one.delivery.epoch, **new}
 
 
-# Built once and run for many rows: building it for each took most of the time of a batch (cProfile).
-_SETTLE = (
-    update(t.delivery)
-    .where(t.delivery.c.id == bindparam("row"), t.delivery.c.state == S.INFLIGHT.value, t.delivery.c.lease_epoch == bindparam("epoch"))
-    .values(
-        state=bindparam("new_state"),
-        state_at=bindparam("at"),
-        reason=bindparam("why"),
-        next_at=bindparam("next"),
-        bytes=bindparam("size"),
-        sha256=bindparam("hash"),
-        evidence="reply",
-        lease_owner=None,
-        lease_until=None,
+def _settling(*ours: ColumnElement[bool]) -> Update:
+    return (
+        update(t.delivery)
+        .where(t.delivery.c.id == bindparam("row"), *ours)
+        .values(
+            state=bindparam("new_state"),
+            state_at=bindparam("at"),
+            reason=bindparam("why"),
+            next_at=bindparam("next"),
+            bytes=bindparam("size"),
+            sha256=bindparam("hash"),
+            evidence="reply",
+            lease_owner=None,
+            lease_until=None,
+        )
     )
-)
+
+
+# Built once and run for many rows: building it for each took most of the time of a batch (cProfile).
+_SETTLE = _settling(t.delivery.c.state == S.INFLIGHT.value, t.delivery.c.lease_epoch == bindparam("epoch"))
 _SET_ASIDE = _SETTLE.values(attempt_id=None)
 
 
@@ -261,11 +274,15 @@ def unsettled(tx: Connection, rows: Sequence[int]) -> list[int]:
     return found
 
 
-def resolve(tx: Connection, rows: Sequence[int], state: S, reason: str, evidence: str = "") -> int:
-    """Move uncertain or held deliveries on the strength of evidence. Returns how many moved."""
+def resolve(tx: Connection, rows: Sequence[int], state: S, reason: str, evidence: str = "", as_of: datetime | None = None) -> int:
+    """Move uncertain or held deliveries on the strength of evidence. Returns how many moved.
+
+    ``as_of``: when they were listed, by the database's clock; what has moved since is another attempt's, and stays.
+    """
     at = now(tx)
-    moved = _move(tx, rows, S.UNCERTAIN, state, at, reason=reason, evidence=evidence, next_at=None)
-    return moved + (_move(tx, rows, S.HELD, state, at, reason=reason, evidence=evidence, next_at=None) if state is not S.HELD else 0)
+    values = {"reason": reason, "evidence": evidence, "next_at": None}
+    moved = _move(tx, rows, S.UNCERTAIN, state, at, as_of=as_of, **values)
+    return moved + (_move(tx, rows, S.HELD, state, at, as_of=as_of, **values) if state is not S.HELD else 0)
 
 
 def dids(tx: Connection, rows: Sequence[int]) -> list[str]:
@@ -297,17 +314,15 @@ def uncertain_attempts(tx: Connection, issue: int) -> dict[tuple[str, datetime],
 
 
 def _expire(tx: Connection, issue: int, at: datetime) -> None:
-    late = exists().where(t.issue.c.id == issue, t.issue.c.send_not_after < at)
-    tx.execute(
-        update(t.delivery)
-        .where(t.delivery.c.issue_id == issue, t.delivery.c.state == S.READY.value, late)
-        .values(state=S.EXPIRED.value, state_at=at, reason="too late to send")
-    )
+    ready = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.READY.value)
+    tx.execute(update(t.delivery).where(ready).values(state=S.EXPIRED.value, state_at=at, reason="too late to send"))
 
 
-def _move(tx: Connection, rows: Sequence[int], old: S, new: S, at: datetime, **values: Any) -> int:
+def _move(tx: Connection, rows: Sequence[int], old: S, new: S, at: datetime, *, as_of: datetime | None = None, **values: Any) -> int:
     moved = 0
     for start in range(0, len(rows), 500):
         chosen = and_(t.delivery.c.id.in_(rows[start : start + 500]), t.delivery.c.state == old.value)
+        if as_of is not None:
+            chosen = and_(chosen, t.delivery.c.state_at <= as_of)
         moved += tx.execute(update(t.delivery).where(chosen).values(state=new.value, state_at=at, **values)).rowcount
     return moved

@@ -16,6 +16,7 @@ from digest.store import schema as t
 from digest.store.database import now
 
 _PART = 500  # values in one IN
+_AT_ONCE = 20_000  # rows moved by one statement
 
 
 class NewEdition(NamedTuple):
@@ -288,10 +289,11 @@ def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False) -> 
     at = now(tx)
     if doubtful:
         holding.doubt(tx, issue, "a later copy of this database had sent from this issue")
-    tx.execute(
-        update(t.delivery)
-        .where(t.delivery.c.issue_id == issue, t.delivery.c.state == S.PLANNED.value)
-        .values(state=S.READY.value, state_at=at)
-    )
+    d = t.delivery.c
+    first, last = tx.execute(select(func.min(d.id), func.max(d.id)).where(d.issue_id == issue)).one()
+    for start in range(first or 0, (last or -1) + 1, _AT_ONCE):
+        # A piece at a time, for SQLite remembers the rows of one UPDATE in memory; the sum keeps it on the rows' own order.
+        rows = and_(d.id.between(start, start + _AT_ONCE - 1), d.issue_id + 0 == issue, d.state == S.PLANNED.value)
+        tx.execute(update(t.delivery).where(rows).values(state=S.READY.value, state_at=at))
     issues.move_issue(tx, issue, IssueState.SENDING, planned=count, planned_at=at)
     return count

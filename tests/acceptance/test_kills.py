@@ -18,6 +18,7 @@ def kills(provider, number, *words):
         timeout=280,
     )
     assert ran.stdout, ran.stderr
+    assert f"{provider}, seed 7: " in ran.stderr  # the line that RELIABILITY.md quotes
     return json.loads(ran.stdout)
 
 

@@ -1,7 +1,7 @@
 """R2: a run is cut at every boundary, and every two cuts follow each other; nobody gets two, nobody is missed.
 
 ``DIGEST_TEST_EXAMPLES=nightly`` tries every boundary and every pair of cuts of every case; a push every boundary of one case,
-those that change what is kept of the others, and of each case ten pairs, which ``DIGEST_TEST_SEED`` chooses.
+those that change what is kept of the others, and of each case six pairs, which ``DIGEST_TEST_SEED`` chooses.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.support.crash_bench import ISSUE, READERS, Bench, prepare
 
 NIGHTLY = os.environ.get("DIGEST_TEST_EXAMPLES") == "nightly"
 SEED = int(os.environ.get("DIGEST_TEST_SEED", "1"))
-PAIRS = 10
+PAIRS = 6
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,13 @@ import threading
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from digest import dispatch, gather, handover, interests, issue, operate, pace
 from digest.errors import ConfigError, IssueError, ProviderUnusable, StoreError
 from digest.model import DeliveryState as S
 from digest.providers import Handover, Receipt
-from digest.store import holding, ledger, now
+from digest.store import holding, ledger, now, schema
 from digest.subscribe import import_file
 from digest.workspace import open_workspace
 from tests.support.carrier import Carrier, accept
@@ -53,6 +54,12 @@ def send(folder, monkeypatch):
             return dispatch.send(workspace, ISSUE)
 
     return run
+
+
+def lapse(folder):
+    """The leases of whoever died end. With a file nobody waits for that: the lock tells that they are gone."""
+    with opened(folder) as workspace, workspace.store.write() as tx:
+        tx.execute(update(schema.delivery).values(lease_until=now(tx) - timedelta(seconds=1)))
 
 
 def counts(folder):
@@ -186,6 +193,7 @@ def test_a_batch_name_is_kept_before_the_call(cancelling, send, folder):
 
     with pytest.raises(Killed):
         send(Voidable(die, batch=3))
+    lapse(folder)
     again = Voidable(accept, batch=100)
     assert send(again).status.accepted == READERS
     assert again.voided == ["batch0"]
@@ -382,27 +390,36 @@ def test_a_test_message_is_marked_and_leaves_the_ledger_alone(send, folder):
 # --- the restore guard ---------------------------------------------------------------------------------------------------
 
 
-def copy(folder, name):
-    raw = sqlite3.connect(folder / "var" / "digest.db")
-    raw.execute(f"VACUUM INTO '{folder / name}'")
-    raw.close()
+@pytest.fixture
+def backup(folder, on_both, request, monkeypatch):
+    """Takes a copy of the database as it is; what it returns puts that copy in its place."""
+
+    def copy():
+        if on_both == "postgresql":
+            clone = request.getfixturevalue("postgres").database(like=request.getfixturevalue("postgres_url"))
+            return lambda: monkeypatch.setenv("DIGEST_STORE__URL", clone)
+        raw = sqlite3.connect(folder / "var" / "digest.db")
+        raw.execute(f"VACUUM INTO '{folder / 'backup.db'}'")
+        raw.close()
+        return restore
+
+    def restore():
+        for old in (folder / "var").glob("digest.db*"):
+            old.unlink()
+        shutil.copy(folder / "backup.db", folder / "var" / "digest.db")
+
+    return copy
 
 
-def restore(folder, name):
-    for old in (folder / "var").glob("digest.db*"):
-        old.unlink()
-    shutil.copy(folder / name, folder / "var" / "digest.db")
-
-
-def test_a_database_restored_from_the_middle_of_an_issue_sends_nothing(send, folder):
+def test_a_database_restored_from_the_middle_of_an_issue_sends_nothing(send, folder, backup):
     def one_then_stop(aid, parcels):
         return Handover(receipts(parcels, "accepted"), stop="the cable was pulled")
 
     with pytest.raises(ProviderUnusable):
         send(Carrier(one_then_stop, batch=2))
-    copy(folder, "backup.db")
+    restore = backup()
     assert send(Carrier()).status.accepted == READERS
-    restore(folder, "backup.db")
+    restore()
     carrier = Carrier()
     with pytest.raises(IssueError, match="restored from an older copy"):
         send(carrier)
@@ -413,10 +430,10 @@ def test_a_database_restored_from_the_middle_of_an_issue_sends_nothing(send, fol
     assert report.status.held == READERS - 2
 
 
-def test_a_database_restored_from_before_an_issue_holds_it_whole(send, folder):
-    copy(folder, "backup.db")
+def test_a_database_restored_from_before_an_issue_holds_it_whole(send, backup):
+    restore = backup()
     send(Carrier())
-    restore(folder, "backup.db")
+    restore()
     carrier = Carrier()
     report = send(carrier)
     assert carrier.calls == [] and report.status.held == READERS
@@ -440,6 +457,7 @@ def test_a_killed_run_does_not_trip_the_guard(send, folder):
 
     with pytest.raises(Killed):
         send(Carrier(die))
+    lapse(folder)
     report = send(Carrier())
     assert report.status.held == 2 and report.status.accepted == READERS - 2
 

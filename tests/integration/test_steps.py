@@ -18,8 +18,6 @@ from digest.subscribe import import_file
 from digest.workspace import open_workspace
 from tests.support.make import CONFIG, make_workspace, write_summary
 
-pytestmark = pytest.mark.usefixtures("on_both")
-
 PEOPLE = """email,name,interests,cadence,status
 ana@example.org,Ana,gut,monthly,
 ben@example.org,,vision;gut,monthly,
@@ -58,6 +56,7 @@ def tree(folder):
     return {file.name: (file.stat().st_mtime_ns, file.stat().st_size) for file in (folder / "var" / "outbox").rglob("*") if file.is_file()}
 
 
+@pytest.mark.usefixtures("on_both")
 def test_the_main_job(letter):
     report = run(letter)
     status = report.sent.status

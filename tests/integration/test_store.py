@@ -69,6 +69,39 @@ def test_the_migrations_lead_to_the_tables_that_the_program_uses(store):
         assert compare_metadata(MigrationContext.configure(tx), metadata) == []
 
 
+def test_what_readers_were_given_is_still_known_after_the_upgrade(tmp_path):
+    old = open_empty(tmp_path, URL, None)
+    migrate(old, "0002")
+    on = "'2026-05-01 00:00:00'"
+    with old.write() as tx:
+        for statement in (
+            f"INSERT INTO summary (id, listed_as, source, published_at, seq) VALUES (1, 'a', 'ours', {on}, 1), (2, 'b', 'ours', {on}, 2)",
+            f"INSERT INTO revision (seq, summary_id, hash, body, at) VALUES (1, 1, '', '', {on}), (2, 2, '', '', {on})",
+            "INSERT INTO subscriber (id, sid, address_index, address, name, cadence, language, audience, status, status_at, consent_source,"
+            f" created_at) VALUES (1, 's1', x'01', '', '', 'm', '', '', 'active', {on}, '', {on}),"
+            f" (2, 's2', x'02', '', '', 'm', '', '', 'active', {on}, '', {on})",
+            "INSERT INTO issue (id, name, cadence, local_date, opens_after, due_at, state, drafted_at, known_seq, content_hash, frozen,"
+            f" uncertain) VALUES (1, 'm-1', 'm', '2026-05-01', {on}, {on}, 'finished', {on}, 2, '', '{{}}', 'hold')",
+            "INSERT INTO member (issue_id, summary_id, cadence, seq) VALUES (1, 1, 'm', 1), (1, 2, 'm', 2)",
+            "INSERT INTO edition (id, issue_id, hash, selection, html_bytes, problem) VALUES"
+            " (1, 1, 'x', '', 0, ''), (2, 1, 'y', '', 0, '')",
+            "INSERT INTO delivery (id, issue_id, subscriber_id, edition_id, did, state, state_at, reason, interests, attempts, date_header,"
+            f" lease_epoch) VALUES (1, 1, 1, 1, 'd1', 'accepted', {on}, '', '', 1, '', 1),"
+            f" (2, 1, 2, 2, 'd2', 'failed', {on}, '', '', 1,"
+            " '', 1)",
+            "INSERT INTO delivery_item (subscriber_id, summary_id, delivery_id) VALUES (1, 1, 1), (1, 2, 1), (2, 1, 2)",
+            "INSERT INTO delivery_notice (subscriber_id, summary_id, notice_hash, delivery_id) VALUES (1, 2, 'n', 1)",
+        ):
+            tx.exec_driver_sql(statement)
+    old.close()
+    opened = open_store(tmp_path, URL, None)
+    with opened.read() as tx:
+        assert plans.seen(tx, 99, 1, 2, [1, 2]) == {1: frozenset({1, 2})}  # the other's delivery came to nothing
+        assert plans.seen_before(tx, 1, [2], 99) == {2: "m-1"}
+        assert tx.execute(select(schema.edition_notice)).all() == [(1, 2, "n")]
+    opened.close()
+
+
 def test_a_database_of_any_earlier_version_opens_and_keeps_its_rows(tmp_path, url, request):
     for n in range(1, int(HEAD)):
         folder = tmp_path / str(n)
@@ -395,6 +428,17 @@ def test_a_correction_is_owed_to_exactly_those_who_were_sent_it(store):
         assert sorted(owed) == readers[:2]
         assert plans.owed_notices(tx, at("2026-05-10"), 0, 99) == {}
         assert len(plans.owed_summaries(tx, later)) == 1
+        (piece, hash) = owed[readers[0]][0]
+        june = SLOT.model_copy(update={"local_date": date(2026, 6, 1), "due_at": later})
+        telling = issues.put_issue(
+            tx, june, known_seq=2, content_hash="h", frozen={"interests": [], "selection": {}, "notices": []}, uncertain="hold"
+        )
+        edition = plans.put_editions(tx, telling, [plans.NewEdition("n", "{}", 1, notices=((piece, hash),))])["n"]
+        plans.put_plans(tx, telling, [plans.Plan(readers[0], (), edition, S.PLANNED, "")], "x")
+        assert sorted(plans.owed_notices(tx, later, 0, 99)) == readers[1:2]  # told once
+        assert plans.owed_summaries(tx, later) == [piece]
+        plans.put_plans(tx, telling, [plans.Plan(readers[1], (), edition, S.PLANNED, "")], "x")
+        assert plans.owed_notices(tx, later, 0, 99) == {} and plans.owed_summaries(tx, later) == []
 
 
 def test_no_correction_is_owed_for_what_was_sent_corrected(store):

@@ -17,8 +17,6 @@ from tests.unit.test_addresses import SPELLINGS
 
 HEADER = "email,name,interests,cadence,language,audience,status,consent_at,consent_source\n"
 
-pytestmark = pytest.mark.usefixtures("on_both")
-
 
 @pytest.fixture
 def workspace(tmp_path):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import and_, exists, true, update
+from sqlalchemy import bindparam, exists, true, update
 
 from digest import dispatch, feedback, handover, issue, operate
 from digest import events as pure
@@ -27,12 +27,12 @@ def fault(function: Fault) -> Fault:
 
 @fault
 def an_outcome_moves_whatever_state_it_finds(patch):
-    patch.setattr(ledger, "_still_ours", lambda one: and_(d.id == one.id, d.lease_epoch == one.epoch))
+    patch.setattr(ledger, "_SETTLE", ledger._settling(d.lease_epoch == bindparam("epoch")))
 
 
 @fault
 def an_outcome_does_not_look_at_the_epoch(patch):
-    patch.setattr(ledger, "_still_ours", lambda one: and_(d.id == one.id, d.state == S.INFLIGHT.value))
+    patch.setattr(ledger, "_SETTLE", ledger._settling(d.state == S.INFLIGHT.value, d.lease_epoch >= bindparam("epoch")))
 
 
 @fault

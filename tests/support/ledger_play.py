@@ -48,7 +48,7 @@ def plant(folder: Path, opened: Callable[[Path], Any]) -> Path:
         number = add_issue(w)
         with w.store.write() as tx:
             editions = plans.put_editions(tx, number, [plans.NewEdition(f"e{n}", "{}", 1) for n in range(EDITIONS)])
-            chosen = [Plan(row, ("gut",), editions[f"e{n % EDITIONS}"], S.PLANNED, "") for n, row in enumerate(rows)]
+            chosen = [Plan(row, ("gut",), editions[f"e{n * EDITIONS // READERS}"], S.PLANNED, "") for n, row in enumerate(rows)]
             plans.put_plans(tx, number, chosen, "Fri, 01 May 2026 09:00:00 +0000")
             assert plans.open_for_dispatch(tx, number) == READERS
     shutil.copytree(folder / "var", folder / "start")
@@ -200,9 +200,16 @@ class Play:
             for row in self.rows.values():
                 row.state = S.EXPIRED if row.state is S.READY else row.state
         at = self.clock.at
-        ready = [did for did, row in self.rows.items() if row.state is S.READY and (row.next_at is None or row.next_at <= at)]
-        while ready:  # settled anew in each lap, as SQL does
-            first = min(self.rows[did].edition for did in ready)
+        waiting = [did for did, row in self.rows.items() if row.state is S.READY]
+        waiting.sort(key=lambda did: self.rows[did].edition)  # each edition's together, in order of planning
+        fresh = [did for did in waiting if self.rows[did].next_at is None]
+        again = [did for did in waiting if (due := self.rows[did].next_at) is not None and due <= at]
+        return self._first_lap(fresh, k, one_edition) or self._first_lap(again, k, one_edition)
+
+    def _first_lap(self, ready: list[str], k: int, one_edition: bool) -> list[str]:
+        """Those of the first lap that has somebody who may be written to; the others are skipped."""
+        while ready:
+            first = self.rows[ready[0]].edition
             lap = [did for did in ready if not one_edition or self.rows[did].edition == first][:k]
             for did in lap:
                 if not self.writable(did):
@@ -654,11 +661,11 @@ def _event_again(play: Play, pick: Pick) -> Move | None:
 
 MOVES: tuple[tuple[int, Callable[[Play, Pick], Move | None]], ...] = (
     (6, _claim),
-    (6, _call),
+    (7, _call),
     (5, _of_hands("settle", lambda hand: hand.called)),
     (2, _of_hands("set_aside", lambda hand: not hand.called)),
     (1, _of_hands("give_back", lambda hand: not hand.called)),
-    (2, _of_hands("refused_whole", lambda hand: not hand.called and len(hand.dids) > 1)),
+    (3, _of_hands("refused_whole", lambda hand: not hand.called and len(hand.dids) > 1)),
     (2, _drain),
     (4, _jump),
     (3, _when("reap")),
@@ -668,7 +675,7 @@ MOVES: tuple[tuple[int, Callable[[Play, Pick], Move | None]], ...] = (
     (4, _event),
     (1, _event_again),
     (1, _when("event_of_nothing")),
-    (3, _when("apply", lambda play: play.unapplied)),
+    (5, _when("apply", lambda play: play.unapplied)),
     (2, _when("unsubscribe", n=range(READERS))),
     (1, _when("suppress", n=range(READERS))),
     (1, _when("come_back", n=range(READERS))),

@@ -12,20 +12,16 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("subscriber", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("plain_text", sa.Boolean(), server_default=sa.false(), nullable=False))
-        batch_op.add_column(sa.Column("large_print", sa.Boolean(), server_default=sa.false(), nullable=False))
-        batch_op.add_column(sa.Column("max_teasers", sa.Integer(), nullable=True))
-        batch_op.add_column(sa.Column("paused_until", sa.Date(), nullable=True))
-        batch_op.add_column(sa.Column("paused_at", Instant(), nullable=True))
-        batch_op.add_column(sa.Column("catch_up", sa.Boolean(), server_default=sa.false(), nullable=False))
-
-    with op.batch_alter_table("follows", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("fewer", sa.Boolean(), server_default=sa.false(), nullable=False))
-
-    with op.batch_alter_table("consent", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("text_hash", sa.String(), server_default="", nullable=False))
-        batch_op.add_column(sa.Column("detail", sa.LargeBinary(), nullable=True))
+    # Added in place: a table that others refer to must not be made anew.
+    op.add_column("subscriber", sa.Column("plain_text", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("subscriber", sa.Column("large_print", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("subscriber", sa.Column("max_teasers", sa.Integer(), nullable=True))
+    op.add_column("subscriber", sa.Column("paused_until", sa.Date(), nullable=True))
+    op.add_column("subscriber", sa.Column("paused_at", Instant(), nullable=True))
+    op.add_column("subscriber", sa.Column("catch_up", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("follows", sa.Column("fewer", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("consent", sa.Column("text_hash", sa.String(), server_default="", nullable=False))
+    op.add_column("consent", sa.Column("detail", sa.LargeBinary(), nullable=True))
 
     op.create_table(
         "consent_text",

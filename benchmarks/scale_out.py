@@ -1,0 +1,83 @@
+"""How much faster an issue goes out with more workers: `python -m benchmarks.scale_out [--readers 20000] [--workers 1,2,4,8]`.
+
+Every worker is a process with `--lanes` hand-overs at a time of `--batch` messages to a sink that answers after 50 ms. Ideal is
+what these pauses alone would take. The issue is planned beforehand; the clock runs from the first message in the sink's journal
+until the ledger calls the issue finished. Workers are started first and wait, so that starting Python is not measured.
+The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.fleet import Fleet
+from tests.support.postgres import start_server
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def measure(folder: Path, url: str, readers: int, workers: int, batch: int, lanes: int, delay_s: float) -> dict[str, float]:
+    """One issue to ``readers`` by so many workers."""
+    fleet = Fleet(folder, url, readers)
+    try:
+        with fleet.held_back():
+            for _ in range(workers):
+                fleet.start("--batch", str(batch), "--lanes", str(lanes), "--delay", str(delay_s))
+            fleet.wait(lambda: fleet.alive() == workers)
+        fleet.hint()
+        fleet.wait(lambda: fleet.journal.stat().st_size > 0)
+        began = time.monotonic()
+        fleet.wait_finished(3600)
+        took_s = time.monotonic() - began
+        taken = fleet.taken()
+        fleet.stop()
+    finally:
+        fleet.kill()
+    ideal_s = readers / (workers * lanes * batch) * delay_s
+    return {
+        "workers": workers,
+        "took_s": round(took_s, 2),
+        "ideal_s": round(ideal_s, 2),
+        "ratio": round(ideal_s / took_s, 3),
+        "per_s": round(readers / took_s),
+        "doubled": sum(n > 1 for n in taken.values()),
+        "missed": readers - len(taken),
+        "worked": len(fleet.hands()),
+    }
+
+
+def main() -> None:
+    """Measure each number of workers on a fresh database."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--readers", type=int, default=200_000)
+    parser.add_argument("--workers", default="1,2,4,8")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--lanes", type=int, default=8)
+    parser.add_argument("--delay", type=float, default=0.05)
+    given = parser.parse_args()
+    server = start_server()
+    found = []
+    try:
+        for workers in map(int, given.workers.split(",")):
+            folder = Path(tempfile.mkdtemp(prefix="scale-"))
+            try:
+                found.append(measure(folder / "w", server.database(), given.readers, workers, given.batch, given.lanes, given.delay))
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            say(json.dumps(found[-1]))
+    finally:
+        server.stop()
+    say(json.dumps({"readers": given.readers, "batch": given.batch, "lanes": given.lanes, "delay_s": given.delay, "runs": found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""Run all benchmarks and write what they gave: `make bench`.
+
+    python -m benchmarks.suite [--size small|full] [--only NAME]... [--out benchmarks]
+
+Each line of `TABLE` is a figure: the module that measures it and its arguments, where in the JSON it prints last the figure stands,
+against what it is, and the goal. A module is run once for all its figures that have the same arguments, in a process of its own. A
+module that is not there, fails, or gives no such figure is written down as that; then the exit code is 1. Writes ``RESULTS.md`` and
+``results.json``, and a picture ``results.svg``: each figure as a share of its goal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks import picture
+
+HERE = Path(__file__).parent
+
+
+class Figure(NamedTuple):
+    """``goal`` with ``least`` True is a floor, else a ceiling. ``key`` is a dotted path into the module's JSON."""
+
+    module: str
+    small: str
+    full: str
+    key: str
+    name: str
+    against: str
+    goal: float
+    least: bool = False
+    unit: str = ""
+
+
+TABLE = (
+    Figure("compose_speed", "", "", "naive_ratio", "messages composed a second and core", "the naive pipeline", 1000, True, "×"),
+    Figure("compose_speed", "", "", "join_ratio", "messages composed a second and core", 'b"".join alone', 0.5, True, "×"),
+    Figure("smtp_handover", "--messages 2000 --rounds 3", "", "ratio", "SMTP hand-over with the ledger", "smtp-source -d", 0.8, True, "×"),
+    Figure("million", "--subscribers 20000", "", "plan_s", "plan and select", "-", 60, unit=" s"),
+    Figure("million", "--subscribers 20000", "", "peak_mib", "peak memory", "-", 256, unit=" MiB"),
+    Figure("million", "--subscribers 20000", "", "job_s", "the same to the SendGrid stand-in", "-", 180, unit=" s"),
+    Figure("million", "--subscribers 20000", "", "growth", "growth of time with subscribers, as a power", "-", 1.05),
+    Figure("million", "--subscribers 20000", "", "worst_ratio", "every reader another selection", "the common case", 2, unit="×"),
+    Figure("template_mode", "", "", "bytes_ratio", "mode: template, bytes", "mode: grouped", 1 / 50),
+    Figure("template_mode", "", "", "requests_ratio", "mode: template, requests", "mode: grouped", 1 / 100),
+    Figure("startup", "--rounds 11", "", "help_ratio", "digest --help", "python -c pass", 4, unit="×"),
+    Figure("preview", "", "", "renewed_ms", "template saved to preview renewed", "-", 300, unit=" ms"),
+    Figure("feeds", "--rounds 1", "", "unchanged_s", "500 feeds, nothing changed", "-", 2, unit=" s"),
+    Figure("feeds", "--rounds 1", "", "new_s", "500 feeds, all new", "-", 15, unit=" s"),
+)
+
+
+class Result(NamedTuple):
+    """A figure as it came out; ``reached`` is None where it did not, ``why`` says why."""
+
+    figure: Figure
+    command: str
+    reached: float | None
+    why: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the goal was reached."""
+        if self.reached is None:
+            return False
+        return self.reached >= self.figure.goal if self.figure.least else self.reached <= self.figure.goal
+
+    @property
+    def share(self) -> float:
+        """How much of the goal: 1 or more is reached, whichever way round the figure is."""
+        if self.reached is None:
+            return 0.0
+        if self.reached <= 0:  # nothing at all is the best of ceilings and the worst of floors
+            return 0.0 if self.figure.least else 10.0
+        return self.reached / self.figure.goal if self.figure.least else self.figure.goal / self.reached
+
+
+def last_json(text: str) -> dict[str, Any] | None:
+    """The JSON object that a program printed last, on one line or laid out over several."""
+    lines = text.rstrip().splitlines()
+    for start in range(len(lines) - 1, -1, -1):
+        if lines[start].startswith("{"):
+            try:
+                found = json.loads("\n".join(lines[start:]))
+            except ValueError:
+                return None
+            return found if isinstance(found, dict) else None
+    return None
+
+
+def at(found: Any, key: str) -> float | None:
+    """The number at a dotted path."""
+    for step in key.split("."):
+        found = found.get(step) if isinstance(found, dict) else None
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def run(module: str, words: str, limit_s: float) -> tuple[dict[str, Any] | None, str]:
+    """What a module measured, or why it did not."""
+    if importlib.util.find_spec(f"benchmarks.{module}") is None:
+        return None, "not in this checkout"
+    command = [sys.executable, "-m", f"benchmarks.{module}", *shlex.split(words)]
+    say(f"benchmarks.{module} {words}".rstrip())
+    began = time.monotonic()
+    try:
+        done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        return None, f"took longer than {limit_s:.0f} s"
+    say(f"  {time.monotonic() - began:.0f} s")
+    found = last_json(done.stdout)
+    if found is None:
+        return None, f"ended with {done.returncode} and no figures"
+    return found, ""
+
+
+def measure(table: Sequence[Figure], size: str, limit_s: float) -> list[Result]:
+    """All figures of the table; each module runs once for the same arguments."""
+    kept: dict[tuple[str, str], tuple[dict[str, Any] | None, str]] = {}
+    results = []
+    for figure in table:
+        words = figure.small if size == "small" else figure.full
+        if (figure.module, words) not in kept:
+            kept[figure.module, words] = run(figure.module, words, limit_s)
+        found, why = kept[figure.module, words]
+        reached = at(found, figure.key)
+        command = f"python -m benchmarks.{figure.module} {words}".rstrip()
+        results.append(Result(figure, command, reached, why or ("" if reached is not None else f"gives no {figure.key}")))
+        if reached is None:
+            say(f"MISSING  {figure.name}: {results[-1].why}")
+    return results
+
+
+def machine() -> str:
+    """What it ran on, as far as that matters."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} processors, {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}, load {load:.1f} at the end"
+    )
+
+
+def commit() -> str:
+    """The commit, and whether anything was changed since."""
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE.parent, capture_output=True, text=True)
+    return done.stdout.strip() or "no commit"
+
+
+def number(value: float, unit: str) -> str:
+    """A figure as people read it."""
+    digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{digits}{' ' if unit == '×' else ''}{unit}".rstrip()
+
+
+def table_of(results: Sequence[Result], size: str, date: str) -> str:
+    """RESULTS.md."""
+    lines = [
+        "# What the benchmarks gave",
+        "",
+        f"{date}, commit {commit()}, size {size}; {machine()}.",
+        f"Repeat with `make bench{'' if size == 'small' else ' SIZE=full'}`, or one figure with its command.",
+        "Absolute times mean little on shared machines; ratios are of one run.",
+        "",
+        "| figure | against | goal | reached | | command |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in results:
+        figure = one.figure
+        goal = f"{'≥' if figure.least else '≤'} {number(figure.goal, figure.unit)}"
+        reached = number(one.reached, figure.unit) if one.reached is not None else f"**missing**: {one.why}"
+        word = "" if one.reached is None else "yes" if one.met else "**no**"
+        lines.append(f"| {figure.name} | {figure.against} | {goal} | {reached} | {word} | `{one.command}` |")
+    return "\n".join([*lines, "", "![Each figure as a share of its goal](results.svg)", ""])
+
+
+def say(line: str) -> None:
+    """A word of progress."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, write, and say what is missing or not reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=["small", "full"], default="small")
+    parser.add_argument("--only", action="append", metavar="NAME", help="a module; may be given several times")
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--limit-s", type=float, default=3600, help="the longest a module may take")
+    given = parser.parse_args(argv)
+    table = [figure for figure in TABLE if not given.only or figure.module in given.only]
+    if not table:
+        parser.error(f"--only: one of {', '.join(dict.fromkeys(figure.module for figure in TABLE))}")
+    results = measure(table, given.size, given.limit_s)
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "RESULTS.md").write_text(table_of(results, given.size, f"{datetime.now(UTC):%Y-%m-%d}"), encoding="utf-8")
+    bars = [(f"{one.figure.name} / {one.figure.against}".removesuffix(" / -"), one.share, one.met, one.why) for one in results]
+    (given.out / "results.svg").write_text(picture.bars(bars), encoding="utf-8")
+    plain = [{**one.figure._asdict(), "reached": one.reached, "met": one.met, "why": one.why} for one in results]
+    (given.out / "results.json").write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    missing = sum(one.reached is None for one in results)
+    told = {"figures": len(results), "reached": sum(one.met for one in results), "missing": missing}
+    sys.stdout.write(json.dumps(told) + "\n")
+    return 0 if not missing else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""What only a server can do wrong: several writers at once, settings that lose commits, a restart in the middle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from digest.errors import ConfigError, StoreAway, StoreError
+from digest.model import DeliveryState as S
+from digest.store import ledger, now, open_store, outcomes, plans
+from digest.store.mark import Guard, new_epoch
+from digest.store.patience import patiently
+from digest.workspace import open_workspace
+from tests.support.feedback import add_issue, add_people, bare_workspace
+
+
+@pytest.fixture
+def workspace(tmp_path, postgres_url, monkeypatch):
+    monkeypatch.setenv("DIGEST_STORE__URL", postgres_url)
+    with open_workspace(bare_workspace(tmp_path / "w")) as opened:
+        yield opened
+
+
+def ready(workspace, count, editions=1):
+    rows = add_people(workspace, count)
+    issue = add_issue(workspace)
+    with workspace.store.write() as tx:
+        made = [plans.put_edition(tx, issue, f"e{n}", "{}", 1) for n in range(editions)]
+        chosen = [plans.Plan(row, (), made[n % editions], S.PLANNED, "", (), ()) for n, row in enumerate(rows)]
+        plans.put_plans(tx, issue, chosen, "x")
+        plans.open_for_dispatch(tx, issue)
+    return issue
+
+
+def claim(tx, issue, k, **how):
+    return ledger.claim(tx, issue, k, owner="x", lease=timedelta(hours=1), provider="smtp", **how)
+
+
+def test_two_claims_at_the_same_time_take_different_rows(workspace):
+    issue = ready(workspace, 5)
+    with workspace.store.write(together=True) as one, workspace.store.write(together=True) as two:
+        first, second = claim(one, issue, 3), claim(two, issue, 3)
+    assert len(first.deliveries) == 3 and len(second.deliveries) == 2
+    assert not {d.did for d in first.deliveries} & {d.did for d in second.deliveries}
+
+
+def test_two_claims_of_one_edition_each_find_one(workspace):
+    issue = ready(workspace, 4, editions=2)
+    with workspace.store.write(together=True) as one, workspace.store.write(together=True) as two:
+        first, second = claim(one, issue, 9, one_edition=True), claim(two, issue, 9, one_edition=True)
+    assert len(first.deliveries) == len(second.deliveries) == 2
+    assert first.deliveries[0].edition != second.deliveries[0].edition
+
+
+def test_who_writes_alone_waits_for_those_who_write_together_and_they_for_him(workspace):
+    done = []
+
+    def alone():
+        with workspace.store.write():
+            done.append("alone")
+
+    with workspace.store.write(together=True):
+        thread = threading.Thread(target=alone)
+        thread.start()
+        with workspace.store.read() as tx:
+            while not tx.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).scalar():
+                time.sleep(0.01)
+        done.append("together")
+    thread.join()
+    assert done == ["together", "alone"]
+
+
+def test_a_report_is_of_one_moment(workspace):
+    issue = ready(workspace, 2)
+    with workspace.store.read() as tx:
+        before = outcomes.counts(tx, issue)
+        with workspace.store.write(together=True) as other:
+            claim(other, issue, 1)
+        assert outcomes.counts(tx, issue) == before
+        with pytest.raises(StoreError, match="cannot be written"), workspace.store.read() as looking:
+            new_epoch(looking)
+
+
+@pytest.mark.parametrize("weak", ["off", "local", "remote_write"])
+def test_a_server_that_may_lose_a_commit_is_refused(tmp_path, postgres, weak):
+    url = postgres.database()
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = {weak}')
+    with pytest.raises(StoreError, match="does not keep what it commits"):
+        open_store(tmp_path, url, None)
+
+
+def test_a_session_that_was_made_weaker_afterwards_is_refused(workspace):
+    """As a pooler may hand one out: the settings were looked at in another."""
+    connection = workspace.store.engine.connect()
+    connection.execute(text("SET SESSION synchronous_commit = off"))
+    connection.commit()
+    connection.close()  # back in the pool, to be had by the next
+    with pytest.raises(StoreError, match="does not keep what it commits"), workspace.store.write():
+        pass
+
+
+def test_a_restart_in_the_middle_is_waited_for_and_nothing_is_done_twice(tmp_path, postgres, monkeypatch):
+    if not hasattr(postgres, "process"):
+        pytest.skip("a server that was given to the tests is not restarted")
+    monkeypatch.setenv("DIGEST_STORE__URL", postgres.database())
+    with open_workspace(bare_workspace(tmp_path / "w")) as opened:
+        issue = ready(opened, 4)
+        tries = []
+
+        def take():
+            with opened.store.write(together=True) as tx:
+                found = claim(tx, issue, 2, aid="a" * 32)
+                tries.append(found)
+                if len(tries) == 1:
+                    postgres.kill()
+                    threading.Timer(0.5, postgres.start).start()
+            return found
+
+        def recall():
+            with opened.store.write(together=True) as tx:
+                ledger.recall(tx, "a" * 32)
+
+        found = patiently(take, recall)
+        assert len(tries) == 2 and len(found.deliveries) == 2
+        with opened.store.read() as tx:
+            assert {state: n for state, n in outcomes.counts(tx, issue).items() if n} == {S.READY: 2, S.INFLIGHT: 2}
+
+
+def test_a_claim_whose_commit_came_through_unseen_is_given_back(workspace):
+    issue = ready(workspace, 2)
+    tries = []
+
+    def take():
+        with workspace.store.write(together=True) as tx:
+            found = claim(tx, issue, 2, aid=f"{len(tries):032}")
+        tries.append(found)
+        if len(tries) == 1:
+            raise StoreAway("the answer to the commit was lost")
+        return found
+
+    def recall():
+        with workspace.store.write(together=True) as tx:
+            assert ledger.recall(tx, f"{0:032}") == 2
+
+    assert len(patiently(take, recall).deliveries) == 2
+
+
+def test_a_machine_without_a_mark_is_new_and_one_with_an_old_mark_sees_a_restore_once(workspace, tmp_path):
+    issue = ready(workspace, 1)
+    one, two = Guard(tmp_path / "one", shared=True), Guard(tmp_path / "two", shared=True)
+    with workspace.store.write() as tx:
+        epoch = new_epoch(tx)
+        number = claim(tx, issue, 1).attempt
+        assert not one.is_older_copy(tx)
+    one.write(epoch, number, now=True)
+    two.write(epoch, number + 5, now=True)  # it had handed over more than this database knows of
+    with workspace.store.write() as tx:
+        assert not one.is_older_copy(tx)
+        assert two.is_older_copy(tx)
+        new_epoch(tx)  # two has dealt with it
+        assert not one.is_older_copy(tx)
+        assert now(tx)
+    stranger = Guard(tmp_path / "three", shared=True)
+    stranger.write("f" * 32, 0, now=True)
+    with workspace.store.read() as tx:
+        assert stranger.is_older_copy(tx)
+
+
+def test_without_its_packages_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    with pytest.raises(ConfigError, match=r"digestpress\[scale\]"):
+        open_store(tmp_path, "postgresql://localhost/x", None)
