@@ -123,7 +123,7 @@ def _parcels(workspace: Workspace, ready: Ready) -> list[Parcel]:
     parcels = []
     for one in page:
         claimed = Claimed(one.id, one.did, one.subscriber, one.edition, one.date_header, 1, 0)
-        reader = slots(workspace, one.did, *readers[one.subscriber])
+        reader = slots(workspace, one.did, *readers[one.subscriber], one.date_header)
         parcel = Parcel(one.did, editions[one.edition], reader, envelope(look, ready.row.cadence, claimed))
         if _made(parcel):
             parcels.append(parcel)

@@ -389,10 +389,15 @@ class DeliverySettings(Frozen):
 
 
 class Retention(Frozen):
-    """For how many days what is only needed for a while is kept: the provider's events, and the record of each attempt."""
+    """For how many days what is only needed for a while is kept: the provider's events, the record of each attempt, sign-ups
+    that nobody confirmed, the note of a mail that left, and those who left; None keeps them.
+    """
 
     events_days: Annotated[int, Field(ge=7)] = 30
     attempts_days: Annotated[int, Field(ge=30)] = 400
+    unconfirmed_days: Annotated[int, Field(ge=1, le=60)] = 7
+    mail_days: Annotated[int, Field(ge=30, le=3650)] = 30
+    left_days: Annotated[int, Field(ge=1)] | None = 365
 
 
 class Fetch(Frozen):
@@ -407,6 +412,54 @@ class Fetch(Frozen):
     allow: tuple[str, ...] = ()
     parallel: Annotated[int, Field(ge=1, le=64)] = 16
     parallel_per_host: Annotated[int, Field(ge=1, le=64)] = 4
+
+
+def _origin(value: str) -> str:
+    if not re.match(r"^https?://[a-z0-9.-]+(:\d+)?$", value):
+        raise ValueError(f'"{value}" is not an origin; write it like https://www.example.org, without a path')
+    return value
+
+
+def _colour(value: str) -> str:
+    if not re.match(r"^#[0-9a-f]{6}$", value.lower()):
+        raise ValueError(f'"{value}" is not a colour; write it like "#0b4656", in quotes')
+    red, green, blue = (int(value[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
+    light = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    if (ratio := 1.05 / (light + 0.05)) < 4.5:
+        raise ValueError(f'"{value}" is too light: it and white have a contrast of {ratio:.1f} to 1; take a darker one (4.5 or more)')
+    return value.lower()
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+Colour = Annotated[str, AfterValidator(_colour)]
+PAGE_LANGUAGES = ("en", "de", "es", "fr", "ar")
+
+
+class Theme(Frozen):
+    """Colours of the subscriber pages by day: the band with the newsletter's name, headings, links and buttons."""
+
+    band: Colour = "#0b4656"
+    heading: Colour = "#0b4656"
+    link: Colour = "#0b4f8a"
+
+
+class Budgets(Frozen):
+    """How many requests with an address are taken: from one network (/24, or /56 of IPv6) and from everywhere, per hour."""
+
+    network_per_hour: Annotated[int, Field(ge=1)] = 30
+    all_per_hour: Annotated[int, Field(ge=1)] = 1000
+
+
+class Pages(Frozen):
+    """The subscriber pages. ``embed`` may frame the form and ``api`` may ask the API from a browser; both are origins."""
+
+    languages: Annotated[tuple[Literal["en", "de", "es", "fr", "ar"], ...], Field(min_length=1)] = ("en", "de", "es", "fr")
+    link_days: Annotated[int, Field(ge=1, le=3650)] = 180
+    embed: tuple[Origin, ...] = ()
+    api: tuple[Origin, ...] = ()
+    theme: Theme = Theme()
+    budgets: Budgets = Budgets()
 
 
 class Config(BaseSettings):
@@ -427,6 +480,7 @@ class Config(BaseSettings):
     schedule: Schedule = Schedule()
     editors: tuple[Mailbox, ...] = ()
     fetch: Fetch = Fetch()
+    pages: Pages = Pages()
     retention: Retention = Retention()
     secret_key: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     smtp_password: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None

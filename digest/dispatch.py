@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from digest import crew, feedback, handover, hosting, issue, plan
+from digest import crew, feedback, handover, hosting, issue, plan, readers
 from digest.errors import BusyError, IssueError, IssueWaits, ProviderUnusable
 from digest.handover import Progress, cancelling_of
 from digest.model import DeliveryState as S
@@ -133,6 +133,7 @@ def send(
         _clear(workspace)
         return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name) or _show_again(workspace, row))
     _refuse_paused(row)
+    readers.end_pauses(workspace)  # who wanted nothing until today is planned for again
     provider = make(workspace.config, workspace.path)
     try:
         ready = issue.make_ready(workspace, name)

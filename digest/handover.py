@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -229,7 +230,7 @@ class Run:
             if held_back := self._held_back(one, address, at):
                 refused.append(held_back)
             else:
-                reader = slots(self.workspace, one.did, sid, address, name)
+                reader = slots(self.workspace, one.did, sid, address, name, one.date_header)
                 parcels.append(Parcel(one.did, editions[one.edition], reader, envelope(self._look, self.ready.row.cadence, one)))
         return parcels, refused
 
@@ -404,9 +405,9 @@ def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def slots(workspace: Workspace, did: str, sid: str, address: str, name: str) -> Slots:
-    """One reader's own values: address, name and signed links."""
-    base, key = workspace.config.newsletter.url, workspace.store.vault.link_key
+def slots(workspace: Workspace, did: str, sid: str, address: str, name: str, date_header: str) -> Slots:
+    """One reader's own values: address, name and signed links, which carry the message's date and not the hour of composing."""
+    base, key = workspace.config.newsletter.url, workspace.store.vault.link_keys
     leave = tokens.sign("unsubscribe", sid, key)
     mailbox = workspace.config.sender.unsubscribe_mailbox
     return Slots(
@@ -414,6 +415,6 @@ def slots(workspace: Workspace, did: str, sid: str, address: str, name: str) -> 
         name=name,
         unsubscribe_url=f"{base}/{tokens.PATHS['unsubscribe']}/{leave}",
         unsubscribe_mailto=f"mailto:{mailbox}?subject={leave}" if mailbox else "",
-        preferences_url=tokens.link(base, "preferences", sid, key),
+        preferences_url=tokens.link(base, "preferences", sid, key, parsedate_to_datetime(date_header)),
         web_url=tokens.link(base, "web", did, key),
     )

@@ -240,6 +240,7 @@ class Status(StrEnum):
     PAUSED = "paused"
     UNSUBSCRIBED = "unsubscribed"
     SUPPRESSED = "suppressed"
+    ERASED = "erased"  # the row stays for the ledger's sums; nothing in it says who it was
 
 
 class Subscriber(Frozen):
@@ -256,6 +257,22 @@ class Subscriber(Frozen):
     status: Status = Status.ACTIVE
     consent_at: Instant | None = None
     consent_source: str = ""
+    fewer: tuple[Slug, ...] = ()  # interests of which one teaser is enough
+    plain_text: bool = False
+    large_print: bool = False
+    max_teasers: Annotated[int, Field(ge=1, le=60)] | None = None
+    paused_until: date | None = None  # the first day on which they want to be written to again
+    catch_up: bool = False  # then list what they missed
+
+    @property
+    def form(self) -> Form:
+        """How the email is set for them."""
+        return form_of(self.plain_text, self.large_print)
+
+
+def form_of(plain_text: bool, large_print: bool) -> Form:
+    """Plain text wins: its letters are as large as the reader's own program makes them."""
+    return "plain" if plain_text else "large" if large_print else ""
 
 
 class Placed(Frozen):
@@ -272,6 +289,9 @@ class SelectedSection(Frozen):
     teasers: Annotated[tuple[Placed, ...], Field(min_length=1)]
 
 
+Form = Literal["", "plain", "large"]  # how the email is set: as designed, plain text alone, or in large print
+
+
 class Selection(Frozen):
     """What one reader gets of an issue; everyone with an equal one shares an edition.
 
@@ -283,6 +303,7 @@ class Selection(Frozen):
     left_out: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     highlights: tuple[str, ...] = ()
+    form: Form = ""
 
     @property
     def teasers(self) -> tuple[str, ...]:
@@ -299,13 +320,17 @@ class Follower(Frozen):
     """What selection needs to know of a subscriber: everything but who it is.
 
     ``seen`` holds the members of this issue that the subscriber was given before; ``owed`` the notices about summaries
-    they were sent and have not been told of.
+    they were sent and have not been told of. Of the interests in ``fewer`` one teaser is enough; ``most`` is the most teasers
+    they want in one email.
     """
 
     interests: tuple[Slug, ...]
     audience: tuple[Audience, ...] = ()
     seen: frozenset[str] = frozenset()
     owed: tuple[str, ...] = ()
+    fewer: frozenset[str] = frozenset()
+    most: int | None = None
+    form: Form = ""
 
 
 # --- issues ------------------------------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ def send_test(workspace: Workspace, name: str, to: str, reader: str | None) -> s
     did = secrets.token_hex(16)  # nobody's: the links of a test change nothing
     single = Claimed(0, did, 0, 0, date, 1, 0)
     look = compose.look_of(workspace.config)
-    parcel = Parcel(did, edition, slots(workspace, did, did, target, ""), envelope(look, row.cadence, single))
+    parcel = Parcel(did, edition, slots(workspace, did, did, target, "", date), envelope(look, row.cadence, single))
     try:
         answer = provider.hand_over(f"test-{name}", secrets.token_hex(16), [parcel])
         provider.finish(f"test-{name}", f"{look.name}, test of {name}")
@@ -196,5 +196,6 @@ def _selection_of(workspace: Workspace, ready: Ready, reader: str) -> Selection:
         delivery = outcomes.delivery_of(tx, ready.row.id, person.row)
     if delivery and delivery.selection:
         return Selection.model_validate_json(delivery.selection)
-    follower = Follower(interests=person.subscriber.interests, audience=person.subscriber.audience)
+    one = person.subscriber
+    follower = Follower(interests=one.interests, audience=one.audience, fewer=frozenset(one.fewer), most=one.max_teasers, form=one.form)
     return select.select(ready.material.catalogue, follower, ready.material.rules, plan.costs_of(ready.compiled)).selection

@@ -14,7 +14,7 @@ from digest.carry import LATER
 from digest.compose import CompiledIssue, make_edition
 from digest.errors import DigestError
 from digest.issue import Ready, require
-from digest.model import Audience, DeliveryState, Follower, IssueState, Notice
+from digest.model import Audience, DeliveryState, Follower, Form, IssueState, Notice, form_of
 from digest.store import now, people, plans
 from digest.store.mark import doubtful_issues
 from digest.store.plans import NewEdition, Plan
@@ -41,6 +41,9 @@ class Kind(NamedTuple):
     audience: tuple[str, ...]
     seen: frozenset[int]
     owed: tuple[int, ...]
+    fewer: frozenset[str] = frozenset()
+    most: int | None = None
+    form: Form = ""
 
 
 class _Kept(NamedTuple):
@@ -104,6 +107,9 @@ class Planner:
             seen=seen.get(reader.row, _NOTHING) | self._withheld(reader.row),
             # A notice that came after the draft was frozen waits for the next issue.
             owed=tuple(row for row, _ in owed[reader.row] if row in self._notices) if reader.row in owed else (),
+            fewer=reader.fewer,
+            most=reader.max_teasers,
+            form=form_of(reader.plain_text, reader.large_print),
         )
 
     def choose(self, kind: Kind) -> NewEdition | None:
@@ -114,6 +120,9 @@ class Planner:
             audience=tuple(map(Audience, kind.audience)),
             seen=frozenset(material.ids[row] for row in kind.seen),
             owed=tuple(material.ids[row] for row in kind.owed),
+            fewer=kind.fewer,
+            most=kind.most,
+            form=kind.form,
         )
         selection = select.select(material.catalogue, follower, material.rules, self._costs).selection
         if selection.empty:

@@ -101,7 +101,7 @@ def _compose(workspace: Workspace, ready: Ready) -> dict[str, int]:
             if one.edition in selections and one.edition not in sizes:
                 edition = compose.make_edition(ready.compiled, Selection.model_validate_json(selections[one.edition]))
                 claimed = Claimed(one.id, one.did, one.subscriber, one.edition, one.date_header, 1, 0)
-                reader = slots(workspace, one.did, sid, address, name)
+                reader = slots(workspace, one.did, sid, address, name, one.date_header)
                 with suppress(DeliveryRejected):  # what is wrong with one address; another reader of the edition shows it
                     sizes[one.edition] = len(compose.make_message(edition, reader, envelope(look, ready.row.cadence, claimed)))
         last = page[-1].id

@@ -276,7 +276,7 @@ def select(issue: Catalogue, reader: Follower, rules: SelectionRules, costs: Cos
     """What this reader gets of this issue; an empty selection when there is nothing for them."""
     draft = _place(issue, reader, rules)
     for interest, summaries in draft.placed.items():
-        for summary in summaries[rules.max_per_interest :]:
+        for summary in summaries[1 if interest in reader.fewer else rules.max_per_interest :]:
             draft.drop(interest, summary, Reason.OVER_INTEREST_CAP)
     _trim(issue, draft, reader, rules, costs)
     sections = tuple(
@@ -295,6 +295,7 @@ def select(issue: Catalogue, reader: Follower, rules: SelectionRules, costs: Cos
         left_out=tuple(sorted(draft.left_out, key=lambda id: issue.order("", id))),
         notices=reader.owed,
         highlights=highlights,
+        form=reader.form,
     )
     return Outcome(selection, draft.decisions)
 
@@ -327,9 +328,10 @@ def _trim(issue: Catalogue, draft: _Draft, reader: Follower, rules: SelectionRul
     ranked = sorted(
         ((interest, id) for interest, ids in draft.placed.items() for id in ids), key=lambda pair: issue.order(pair[0], pair[1])
     )
-    for interest, id in reversed(ranked[rules.max_teasers :]):
+    most = min(rules.max_teasers, reader.most or rules.max_teasers)
+    for interest, id in reversed(ranked[most:]):
         draft.drop(interest, id, Reason.OVER_EMAIL_CAP)
-    ranked = ranked[: rules.max_teasers]
+    ranked = ranked[:most]
     budget = rules.max_html_kb * 1024 - costs.frame - sum(costs.notice.get(id, 0) for id in reader.owed)
     size = sum(costs.teaser.get(id, 0) for _, id in ranked) + sum(costs.section.get(i, 0) for i, ids in draft.placed.items() if ids)
     while len(ranked) > 1 and size > budget:  # one teaser is always worth a letter
@@ -344,7 +346,7 @@ def _also(issue: Catalogue, reader: Follower, under: str, summary: str) -> tuple
 
 def _highlights(issue: Catalogue, reader: Follower, rules: SelectionRules, costs: Costs) -> tuple[str, ...]:
     wanted = [id for id, piece in issue.summaries.items() if piece.highlight and id not in reader.seen and _meant_for(piece, reader, rules)]
-    picks = sorted(wanted, key=functools.partial(issue.order, ""))[: rules.max_per_interest]
+    picks = sorted(wanted, key=functools.partial(issue.order, ""))[: min(rules.max_per_interest, reader.most or rules.max_per_interest)]
     budget = rules.max_html_kb * 1024 - costs.frame - sum(costs.notice.get(id, 0) for id in reader.owed)
     while len(picks) > 1 and sum(costs.teaser.get(id, 0) for id in picks) > budget:
         picks.pop()

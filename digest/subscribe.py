@@ -93,12 +93,12 @@ def _row(cells: Mapping[str, str], name: str, line: int, allowed: Terms) -> Row 
         subscriber = Subscriber(
             id="",
             email=address.spelling,
-            name=_name(cells.get("name", "")),
+            name=clean_name(cells.get("name", "")),
             interests=_interests(cells.get("interests", ""), allowed),
             cadence=_one_of("cadence", cells.get("cadence") or next(iter(allowed.cadences), "monthly"), allowed.cadences),
             language=cells.get("language", ""),
             audience=tuple(Audience(_one_of("audience", word, [a.value for a in Audience])) for word in _words(cells.get("audience", ""))),
-            status=Status(_one_of("status", cells.get("status") or "active", [s.value for s in Status])),
+            status=Status(_one_of("status", cells.get("status") or "active", [s.value for s in Status if s is not Status.ERASED])),
             consent_at=_instant(cells.get("consent_at", ""), allowed.zone),
             consent_source=cells.get("consent_source", ""),
             zone=_zone(cells.get("zone", "")),
@@ -112,7 +112,12 @@ def _words(cell: str) -> list[str]:
     return list(dict.fromkeys(word.strip().lower() for word in cell.split(";") if word.strip()))
 
 
-def _name(text: str) -> str:
+def clean_name(text: str) -> str:
+    """A name that can stand in an email, or empty.
+
+    Raises:
+        ValueError: too long, or with control characters; the text does not repeat it.
+    """
     if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", text):
         raise ValueError("name: holds a line break or a control character")
     if len(text) > _LONGEST_NAME:

@@ -23,9 +23,23 @@ from digest.cli import people
 from digest.cli import feedback
 from digest.cli import storing
 from digest.cli import care
+from digest.cli import mailing
 # isort: on
 
-__all__ = ["app", "care", "feedback", "help_text", "main", "operating", "people", "questions", "steps", "storing", "timing"]
+__all__ = [
+    "app",
+    "care",
+    "feedback",
+    "help_text",
+    "mailing",
+    "main",
+    "operating",
+    "people",
+    "questions",
+    "steps",
+    "storing",
+    "timing",
+]
 
 
 def main() -> None:

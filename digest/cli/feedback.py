@@ -103,7 +103,7 @@ def serve(
     scheduler: Annotated[bool, typer.Option("--scheduler/--no-scheduler", help="Gather, draft and send when it is time.")] = True,
     workspace: Folder = HERE,
 ) -> None:
-    """Serve the web pages and webhooks, and do by itself what the calendar says, until it is stopped."""
+    """Serve the subscriber pages, the API and webhooks, and do by itself what the calendar says, until it is stopped."""
     import contextlib
     import logging
     import signal

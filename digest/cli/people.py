@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from digest.cli.base import HERE, DryRun, Folder, Json, open_, print_json, subscribers_app, write_private
+from digest.errors import DigestError
 
 
 @subscribers_app.command("import")
@@ -35,6 +36,7 @@ def subscribers_import(
 
 @subscribers_app.command("export")
 def subscribers_export(
+    address: Annotated[str | None, typer.Argument(metavar="[ADDRESS]", help="Everything about this person only, as `show` does.")] = None,
     workspace: Folder = HERE,
     file: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, readable by you alone; else to stdout.")] = None,
     as_json: Json = False,
@@ -43,6 +45,9 @@ def subscribers_export(
     from digest.store import people
     from digest.subscribe import export_rows
 
+    if address is not None:
+        subscribers_show(address, workspace)
+        return
     with open_(workspace) as opened, opened.store.read() as tx:
         everyone = (person.subscriber for person in people.everyone(tx, opened.store.vault))
         text = io.StringIO()
@@ -73,3 +78,38 @@ def subscribers_list(
             for person in people.everyone(tx, opened.store.vault)
         ]
     print_json([row.model_dump(mode="json") for row in rows]) if as_json else show.subscribers(rows)
+
+
+Person = Annotated[str, typer.Argument(metavar="ADDRESS", help="Their address, or - to read it from stdin; it never stands in a log.")]
+
+
+def _address(text: str) -> str:
+    return sys.stdin.readline().strip() if text == "-" else text
+
+
+@subscribers_app.command("show")
+def subscribers_show(address: Person, workspace: Folder = HERE) -> None:
+    """Print everything kept about one person, as JSON: what they chose, agreed to, and were sent."""
+    from digest import readers
+
+    with open_(workspace) as opened:
+        try:
+            found = readers.data_of_address(opened, _address(address))
+        except ValueError as error:
+            raise DigestError(f"the address {error}") from error
+    if found is None:
+        raise DigestError("nobody on the list has that address")
+    print_json(found)
+
+
+@subscribers_app.command("forget")
+def subscribers_forget(address: Person, workspace: Folder = HERE) -> None:
+    """Erase one person: address, name, choices, requests. The ledger's sums stay; only their own new sign-up brings them back."""
+    from digest import readers
+
+    with open_(workspace) as opened:
+        try:
+            known = readers.forget_address(opened, _address(address))
+        except ValueError as error:
+            raise DigestError(f"the address {error}") from error
+    typer.echo("Erased." if known else "Nobody on the list has that address; what anybody had asked for at it is gone.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,12 @@ class CompiledIssue:
         """SHA-256 of everything in it: what an approval is bound to."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    @cached_property
+    def large(self) -> CompiledIssue:
+        """The same in large print: every size of letter and line in its HTML is a third larger."""
+        frame = tuple(_enlarged(item) if isinstance(item, Part) else item for item in self.html.frame)
+        return replace(self, html=Document(frame, {name: _enlarged(part) for name, part in self.html.parts.items()}))
+
     # Sizes are upper bounds in bytes of decoded HTML: an email never has more than the frame and the sum of its parts.
 
     @cached_property
@@ -131,6 +138,18 @@ class CompiledIssue:
 
     def _bytes(self, part: Part) -> int:
         return part.size + sum(self.slot_bytes[slot] for slot in part.slots)
+
+
+_SIZES = re.compile(r"(?<![\w-])((?:font-size|line-height)\s*:\s*)(\d+(?:\.\d+)?)px")
+
+
+def _enlarged(part: Part) -> Part:
+    """A part with its letters a third larger; what stands in a slot takes the size of what is around it."""
+
+    def larger(found: re.Match[str]) -> str:
+        return f"{found[1]}{round(float(found[2]) * 4 / 3)}px" if float(found[2]) >= 10 else found[0]  # what is hidden stays so
+
+    return Part(tuple(piece if n % 2 else _SIZES.sub(larger, piece) for n, piece in enumerate(part.pieces)))
 
 
 def compile_issue(templates: Path, look: Look, slot: Slot, summaries: Sequence[Summary], interests: Sequence[Interest]) -> CompiledIssue:

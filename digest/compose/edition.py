@@ -32,13 +32,15 @@ class Edition:
     teasers: int
     newsletter: str
     greetings: Phrases
+    plain_text: bool = False  # only the text leaves
     selection: Selection = Selection()
 
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of all that its readers have in common."""
         hashed = hashlib.sha256()
-        for field in (self.newsletter, self.subject, *self.html.texts, *self.html.slots, *self.text.texts, *self.text.slots):
+        alone = ("plain text alone",) if self.plain_text else ()
+        for field in (*alone, self.newsletter, self.subject, *self.html.texts, *self.html.slots, *self.text.texts, *self.text.slots):
             hashed.update(field.encode())
             hashed.update(b"\0")
         return hashed.hexdigest()
@@ -56,6 +58,8 @@ def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:
         RenderError: the selection is empty or names what the issue was not compiled with.
     """
     _require_known(compiled, selection)
+    if selection.form == "large":
+        compiled = compiled.large
     lines = lines_of(compiled, selection)
     html, text = (
         joined(document, selection, lines, compiled.numbers, compiled.section_numbers, html=is_html)
@@ -67,10 +71,11 @@ def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:
         preheader=lines.preheader,
         html=html,
         text=text,
-        html_bytes=html.size + sum(bounds[slot] for slot in html.slots),
+        html_bytes=0 if selection.form == "plain" else html.size + sum(bounds[slot] for slot in html.slots),
         teasers=len(selection.teasers),
         newsletter=compiled.look.name,
         greetings=Phrases({name: compiled.phrases.words[name] for name in ("greeting", "greeting_plain")}),
+        plain_text=selection.form == "plain",
         selection=selection,
     )
 

@@ -92,7 +92,7 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
         ValueError: a link or a field of the envelope is malformed, or something has a character that must not be on the wire.
     """
     to = header.address_of(reader.name, reader.email, utf8=True)
-    boundary = f"=_{edition.content_hash[:32]}"  # "=_" never stands in quoted-printable
+    boundary = _boundary(edition)
     addressed = header.mailbox_field("To", to)
     head = addressed.encode() + (
         header.date_field(envelope.date)
@@ -112,6 +112,8 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
     for name, value in text.items():
         plain[name] = coded = wire.encode(value)
         html[name] = coded if (shown := escape(value)) == value else wire.encode(shown)
+    if edition.plain_text:
+        return head + b"\r\n" + edition.text.fill_wire(plain).removesuffix(wire.SOFT_BREAK)
     first, rest = _mould(edition)
     pieces = [head, first]
     for is_html, slot, piece in rest:
@@ -144,6 +146,14 @@ def _mould(edition: Edition) -> tuple[bytes, list[tuple[bool, str, bytes]]]:
     return kept
 
 
+_ONE_PART = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+
+
+def _boundary(edition: Edition) -> str:
+    """What parts the parts; empty where there is one part alone. "=_" never stands in quoted-printable."""
+    return "" if edition.plain_text else f"=_{edition.content_hash[:32]}"
+
+
 _HEAD = re.compile(rb"(?:(?!\.)[^\r\n]+\r\n)++")
 _ORDINARY = re.compile(r"[A-Za-z0-9]+(?:[ '-][A-Za-z0-9]+)*|")  # what no reader of headers can take for anything else
 
@@ -151,7 +161,8 @@ _ORDINARY = re.compile(r"[A-Za-z0-9]+(?:[ '-][A-Za-z0-9]+)*|")  # what no reader
 def _fixed_head(newsletter: str, subject: str, sender: str, reply_to: str, list_id: str, feedback_id: str, boundary: str) -> str:
     """The fields that all readers of an edition share. What editions share, too, is verified once for all of them."""
     before, after = _frame(newsletter, sender, reply_to, list_id, feedback_id)
-    return f'{before}{_subject(subject)}{after}Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
+    kind = f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n' if boundary else _ONE_PART
+    return f"{before}{_subject(subject)}{after}{kind}"
 
 
 @functools.lru_cache(512)
@@ -182,7 +193,7 @@ def _frame(newsletter: str, sender: str, reply_to: str, list_id: str, feedback_i
     return before, after
 
 
-_EDITIONS_OWN = ("Subject", "Content-Type")
+_EDITIONS_OWN = ("Subject", "Content-Type", "Content-Transfer-Encoding")
 
 
 def _shared(
@@ -199,7 +210,11 @@ def _shared(
         "X-Auto-Response-Suppress": "OOF, AutoReply",
         "Feedback-ID": feedback_id,
         "MIME-Version": "1.0",
-        "Content-Type": f'multipart/alternative; boundary="{boundary}"',
+        **(
+            {"Content-Type": f'multipart/alternative; boundary="{boundary}"'}
+            if boundary
+            else {"Content-Type": "text/plain; charset=utf-8", "Content-Transfer-Encoding": "quoted-printable"}
+        ),
     }
     return {name: value for name, value in fields.items() if value or name != "Feedback-ID"}
 
@@ -208,7 +223,7 @@ def intended(edition: Edition, envelope: Envelope, reader: Reader, to: Address) 
     """The header fields that a message must have, decoded, in order."""
     sender, reply_to = header.address(envelope.sender), header.address(envelope.reply_to)
     uris = [f"<{reader.unsubscribe_url}>", *([f"<{reader.unsubscribe_mailto}>"] if reader.unsubscribe_mailto else [])]
-    boundary = f"=_{edition.content_hash[:32]}"
+    boundary = _boundary(edition)
     return {
         "To": to,
         "Date": envelope.date,

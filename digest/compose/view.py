@@ -144,6 +144,7 @@ def _teaser(catalogue: Catalogue, n: int, summary: Summary, why: str) -> View:
     limits = _fit(summary.limits, LIMITS)
     return {
         "part": f"teaser:{n}",
+        "number": n,
         **_about(catalogue.look, summary),
         "takeaway": takeaway,
         "takeaway_dir": _other_dir(takeaway, catalogue.look),

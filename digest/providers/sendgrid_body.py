@@ -92,7 +92,7 @@ def build(aid: str, parcels: Sequence[Parcel], *, sandbox: bool = False) -> Requ
         "subject": subject,
         "content": [
             {"type": "text/plain", "value": shared.edition.text.fill(tags.text)},
-            {"type": "text/html", "value": shared.edition.html.fill(tags.html)},
+            *([] if shared.edition.plain_text else [{"type": "text/html", "value": shared.edition.html.fill(tags.html)}]),
         ],
     }
     return _request(aid, body, ready, aside, lambda one: _substituted(one, tags))

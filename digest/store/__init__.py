@@ -1,6 +1,37 @@
 """The only SQL: one file a subject, each a set of functions on an open transaction."""
 
-from digest.store import catalogue, holding, issues, ledger, outcomes, people, plans, throttle, workers
+from digest.store import (
+    catalogue,
+    holding,
+    issues,
+    ledger,
+    mails,
+    outcomes,
+    people,
+    plans,
+    readers,
+    signups,
+    suppressions,
+    throttle,
+    workers,
+)
 from digest.store.database import Store, now, open_store
 
-__all__ = ["Store", "catalogue", "holding", "issues", "ledger", "now", "open_store", "outcomes", "people", "plans", "throttle", "workers"]
+__all__ = [
+    "Store",
+    "catalogue",
+    "holding",
+    "issues",
+    "ledger",
+    "mails",
+    "now",
+    "open_store",
+    "outcomes",
+    "people",
+    "plans",
+    "readers",
+    "signups",
+    "suppressions",
+    "throttle",
+    "workers",
+]

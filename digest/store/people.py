@@ -28,12 +28,28 @@ class Reader(NamedTuple):
     row: int
     interests: tuple[str, ...]
     audience: tuple[str, ...]
+    fewer: frozenset[str] = frozenset()
+    max_teasers: int | None = None
+    plain_text: bool = False
+    large_print: bool = False
 
 
 def find(tx: Connection, vault: Vault, address: Address) -> Person | None:
     """The subscriber of that address, in whichever spelling it was given."""
-    row = tx.execute(select(t.subscriber).where(t.subscriber.c.address_index == vault.index(address.key))).one_or_none()
-    return Person(row.id, _open(vault, row, _interests(tx, row.id, row.id).get(row.id, ()))) if row else None
+    return _one(tx, vault, t.subscriber.c.address_index == vault.index(address.key))
+
+
+def find_by_id(tx: Connection, vault: Vault, sid: str) -> Person | None:
+    """The subscriber that signed links are about; nobody once they are erased."""
+    return _one(tx, vault, (t.subscriber.c.sid == sid) & (t.subscriber.c.status != Status.ERASED.value))
+
+
+def _one(tx: Connection, vault: Vault, where: Any) -> Person | None:
+    row = tx.execute(select(t.subscriber).where(where)).one_or_none()
+    if row is None:
+        return None
+    interests = _interests(tx, row.id, row.id).get(row.id, ())
+    return Person(row.id, _open(vault, row, interests, _fewer(tx, row.id, row.id).get(row.id, ())))
 
 
 def is_suppressed(tx: Connection, vault: Vault, address: Address) -> bool:
@@ -55,7 +71,7 @@ def add(tx: Connection, vault: Vault, address: Address, subscriber: Subscriber, 
         )
         .returning(t.subscriber.c.id)
     ).scalar_one()
-    _set_follows(tx, row, subscriber.interests)
+    _set_follows(tx, row, subscriber)
     if subscriber.consent_at is not None:
         record_consent(tx, row, "given", subscriber.consent_at, subscriber.consent_source, at)
     return row
@@ -71,7 +87,7 @@ def change(tx: Connection, vault: Vault, row: int, subscriber: Subscriber, at: d
     if cadence != subscriber.cadence:
         values["cadence_at"] = at  # the next issue looks at what they would miss (see `carry`)
     tx.execute(update(t.subscriber).where(t.subscriber.c.id == row).values(**values))
-    _set_follows(tx, row, subscriber.interests)
+    _set_follows(tx, row, subscriber)
 
 
 def _plain(vault: Vault, subscriber: Subscriber) -> dict[str, Any]:
@@ -84,16 +100,22 @@ def _plain(vault: Vault, subscriber: Subscriber) -> dict[str, Any]:
         "status": subscriber.status.value,
         "consent_at": subscriber.consent_at,
         "consent_source": subscriber.consent_source,
+        "plain_text": subscriber.plain_text,
+        "large_print": subscriber.large_print,
+        "max_teasers": subscriber.max_teasers,
+        "paused_until": subscriber.paused_until,
+        "catch_up": subscriber.catch_up,
     }
 
 
-def _set_follows(tx: Connection, row: int, interests: Sequence[str]) -> None:
+def _set_follows(tx: Connection, row: int, subscriber: Subscriber) -> None:
     tx.execute(delete(t.follows).where(t.follows.c.subscriber_id == row))
-    if interests:
-        tx.execute(
-            insert(t.follows),
-            [{"subscriber_id": row, "interest": interest, "position": place} for place, interest in enumerate(dict.fromkeys(interests))],
-        )
+    follows = [
+        {"subscriber_id": row, "interest": interest, "position": place, "fewer": interest in subscriber.fewer}
+        for place, interest in enumerate(dict.fromkeys(subscriber.interests))
+    ]
+    if follows:
+        tx.execute(insert(t.follows), follows)
 
 
 def record_consent(tx: Connection, row: int, kind: str, at: datetime, source: str, recorded_at: datetime) -> None:
@@ -104,9 +126,10 @@ def record_consent(tx: Connection, row: int, kind: str, at: datetime, source: st
 def everyone(tx: Connection, vault: Vault, page: int = 1000) -> Iterator[Person]:
     """All subscribers in the order they came, a page at a time."""
     last = 0
-    while rows := tx.execute(select(t.subscriber).where(t.subscriber.c.id > last).order_by(t.subscriber.c.id).limit(page)).all():
-        interests = _interests(tx, last + 1, rows[-1].id)
-        yield from (Person(row.id, _open(vault, row, interests.get(row.id, ()))) for row in rows)
+    there = select(t.subscriber).where(t.subscriber.c.status != Status.ERASED.value).order_by(t.subscriber.c.id).limit(page)
+    while rows := tx.execute(there.where(t.subscriber.c.id > last)).all():
+        interests, fewer = _interests(tx, last + 1, rows[-1].id), _fewer(tx, last + 1, rows[-1].id)
+        yield from (Person(row.id, _open(vault, row, interests.get(row.id, ()), fewer.get(row.id, ()))) for row in rows)
         last = rows[-1].id
 
 
@@ -132,13 +155,23 @@ def count_by_cadence(tx: Connection) -> dict[str, int]:
     return dict(tx.execute(query.group_by(t.subscriber.c.cadence)).all())
 
 
-def _open(vault: Vault, row: Row[Any], interests: Sequence[str]) -> Subscriber:
+def _fewer(tx: Connection, first: int, last: int) -> dict[int, tuple[str, ...]]:
+    """Of which interests one teaser is enough, for the subscribers of a range of rows. Few say so."""
+    query = select(t.follows.c.subscriber_id, t.follows.c.interest).where(t.follows.c.subscriber_id.between(first, last), t.follows.c.fewer)
+    found: dict[int, tuple[str, ...]] = {}
+    for subscriber, interest in tx.execute(query.order_by(t.follows.c.subscriber_id, t.follows.c.position)):
+        found[subscriber] = (*found.get(subscriber, ()), interest)
+    return found
+
+
+def _open(vault: Vault, row: Row[Any], interests: Sequence[str], fewer: Sequence[str]) -> Subscriber:
     return Subscriber.model_validate(
         {
             "id": row.sid,
             "email": vault.open(row.address, "address"),
             "name": vault.open(row.name, "name"),
             "interests": tuple(interests),
+            "fewer": tuple(fewer),
             "cadence": row.cadence,
             "zone": row.zone or "",
             "language": row.language,
@@ -146,6 +179,11 @@ def _open(vault: Vault, row: Row[Any], interests: Sequence[str]) -> Subscriber:
             "status": row.status,
             "consent_at": row.consent_at,
             "consent_source": row.consent_source,
+            "plain_text": row.plain_text,
+            "large_print": row.large_print,
+            "max_teasers": row.max_teasers,
+            "paused_until": row.paused_until,
+            "catch_up": row.catch_up,
         }
     )
 
@@ -182,15 +220,26 @@ def writable() -> Any:
 def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Reader]:
     """The next readers of a cadence who may be written to, in order of their rows."""
     rows = tx.execute(
-        select(t.subscriber.c.id, t.subscriber.c.audience)
+        select(*(t.subscriber.c[name] for name in ("id", "audience", "max_teasers", "plain_text", "large_print")))
         .where(t.subscriber.c.cadence == cadence, t.subscriber.c.id > last, writable())
         .order_by(t.subscriber.c.id)
         .limit(page)
     ).all()
     if not rows:
         return []
-    interests = _interests(tx, rows[0].id, rows[-1].id)
-    return [Reader(id, tuple(interests.get(id, ())), tuple(audience.split(";")) if audience else ()) for id, audience in rows]
+    interests, fewer = _interests(tx, rows[0].id, rows[-1].id), _fewer(tx, rows[0].id, rows[-1].id)
+    return [
+        Reader(
+            row.id,
+            tuple(interests.get(row.id, ())),
+            tuple(row.audience.split(";")) if row.audience else (),
+            frozenset(fewer.get(row.id, ())),
+            row.max_teasers,
+            row.plain_text,
+            row.large_print,
+        )
+        for row in rows
+    ]
 
 
 def particulars(tx: Connection, vault: Vault, rows: Sequence[int]) -> Mapping[int, tuple[str, str, str]]:

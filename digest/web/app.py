@@ -1,35 +1,40 @@
-"""The web application of one workspace: so far what providers post to, and how it is doing."""
+"""The web application of one workspace: the subscriber pages, the JSON API, what providers post to, and how it is doing."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import text
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from fastapi import FastAPI
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-from digest import feedback, retention
+import digest
+from digest import feedback, join, mail, readers, retention
 from digest.errors import DigestError
-from digest.store import beat
-from digest.web import webhooks
+from digest.glimpse import Glimpse
+from digest.web import api, confirming, failures, health, joining, leaving, links, look, preferences, theme, webhooks
+from digest.web.guard import Gate
 from digest.workspace import Workspace, open_workspace
 
 log = logging.getLogger(__name__)
 
 _GATHER_S = 1.0  # bodies that come within this time are applied together
 _RETRY_S = 30.0
+_APART_S = 0.3
+_MAIL_EVERY_S = 20.0  # also without a sign-up: what was put off, or asked for through another process
+_TIDY_EVERY_S = 3600.0
 _PRUNE_AFTER_S = 60.0
 _PRUNE_EVERY_S = 24 * 3600.0
 
 
-def make_app(workspace_path: Path) -> Starlette:
+def make_app(workspace_path: Path) -> FastAPI:
     """The application; it opens the workspace when it starts and closes it when it ends.
 
     Raises (at start-up):
@@ -38,80 +43,144 @@ def make_app(workspace_path: Path) -> Starlette:
     """
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with open_workspace(workspace_path) as workspace:
-            news = asyncio.Event()
+            news, asked = asyncio.Event(), asyncio.Event()
             news.set()  # what an earlier process took in and did not apply
+            asked.set()
+            loop = asyncio.get_running_loop()
             app.state.workspace = workspace
+            app.state.glimpse = Glimpse(workspace)
+            app.state.gate = Gate(workspace.config.pages.budgets)
+            app.state.asked = lambda: loop.call_soon_threadsafe(asked.set)
             app.state.sendgrid = webhooks.of_workspace(
                 workspace.path, workspace.store, workspace.config.delivery.sendgrid.webhook_keys, news.set
             )
-            tasks = [asyncio.create_task(_apply(workspace, news)), asyncio.create_task(_prune(workspace))]
+            background = _Background()
+            loops = (
+                _apply(workspace, news, background),
+                _mail(workspace, asked, background),
+                _tidy(workspace, background),
+                _prune(workspace, background),
+            )
+            tasks = [asyncio.create_task(work) for work in loops]
             try:
                 yield
             finally:
+                background.ends = True
                 for task in tasks:
                     task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await task
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await background.rest()
 
-    routes = [
-        Route("/webhooks/sendgrid", _sendgrid, methods=["POST"]),
-        Route("/healthz", _healthz, methods=["GET"]),
-        Route("/readyz", _readyz, methods=["GET"]),
-    ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = FastAPI(
+        title="Digest",
+        version=digest.__version__,
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for part in (joining, confirming, preferences, leaving, links, theme, health, api):
+        app.include_router(part.router)
+    app.add_api_route("/webhooks/sendgrid", webhooks.endpoint, methods=["POST"], include_in_schema=False)
+    app.mount("/static", _Static(directory=look.STATIC))
+    app.add_api_route("/favicon.ico", _favicon, methods=["GET", "HEAD"], include_in_schema=False)
+    failures.handle(app)
+    app.add_middleware(api.Origins)
+    app.add_middleware(look.Headers)
+    return app
 
 
-async def _apply(workspace: Workspace, news: asyncio.Event) -> None:
+class _Background:
+    """Work in threads that ends before the workspace is closed: a thread cannot be cancelled, only waited for."""
+
+    def __init__(self) -> None:
+        self.ends = False
+        self._running: set[asyncio.Future[Any]] = set()
+
+    async def run(self, work: Callable[..., Any], *arguments: Any) -> None:
+        future = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        await asyncio.shield(future)
+
+    async def rest(self) -> None:
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+class _Static(StaticFiles):
+    """The stylesheet and its like; their address changes with what is in them, so they may be kept."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        if answer.status_code == 200:
+            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return answer
+
+
+async def _favicon() -> Response:
+    return RedirectResponse(look.asset("icon.svg"), status_code=301)
+
+
+async def _apply(workspace: Workspace, news: asyncio.Event, background: _Background) -> None:
     """Apply what was taken in, one run at a time. A failure is tried again: nothing taken in is lost."""
     while True:
         await news.wait()
         await asyncio.sleep(_GATHER_S)
         news.clear()
         try:
-            await run_in_threadpool(feedback.apply, workspace)
+            await background.run(feedback.apply, workspace)
         except Exception as error:  # this loop must outlive whatever happens in one run
-            why = str(error) if isinstance(error, DigestError) else type(error).__name__
-            log.error("events could not be applied", extra={"action": "apply", "why": why})
+            _complain("events could not be applied", "apply", error)
             news.set()
             await asyncio.sleep(_RETRY_S)
 
 
-async def _prune(workspace: Workspace) -> None:
+async def _prune(workspace: Workspace, background: _Background) -> None:
     """Once a day, take away what has been kept long enough; not at once, a start should be quick."""
     await asyncio.sleep(_PRUNE_AFTER_S)
     while True:
         try:
-            await run_in_threadpool(retention.prune, workspace)
+            await background.run(retention.prune, workspace)
         except Exception as error:  # tomorrow is another day
-            why = str(error) if isinstance(error, DigestError) else type(error).__name__
-            log.error("what was kept long enough could not be taken away", extra={"action": "prune", "why": why})
+            _complain("what was kept long enough could not be taken away", "prune", error)
         await asyncio.sleep(_PRUNE_EVERY_S)
 
 
-async def _sendgrid(request: Request) -> Response:
-    webhook: webhooks.SendGridWebhook = request.app.state.sendgrid
-    return await webhook.receive(request)
+async def _mail(workspace: Workspace, asked: asyncio.Event, background: _Background) -> None:
+    """Work on sign-ups and send the mails that answer them: when somebody asked, and every now and then."""
 
+    def work() -> None:
+        join.work(workspace)
+        sent = mail.send(workspace, lambda: not background.ends)
+        if sent.stop:
+            log.error("service mails could not be sent", extra={"action": "mail", "why": sent.stop})
 
-async def _healthz(request: Request) -> Response:
-    """The process answers."""
-    return PlainTextResponse("ok")
-
-
-async def _readyz(request: Request) -> Response:
-    """It can do its work: the database can be read, and events can be checked."""
-    workspace: Workspace = request.app.state.workspace
-
-    def look() -> tuple[bool, str]:
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asked.wait(), _MAIL_EVERY_S)
+            # How much there is to do depends on who it is about: done at once, it would slow down the answer that is on its way.
+            await asyncio.sleep(_APART_S * (1 + random.random()))
+        asked.clear()
         try:
-            with workspace.store.read() as tx:
-                return tx.execute(text("SELECT 1")).scalar() == 1, beat.word(tx)
-        except DigestError:
-            return False, "not known"
+            await background.run(work)
+        except Exception as error:  # as above
+            _complain("sign-ups could not be worked on", "mail", error)
+            await asyncio.sleep(_RETRY_S)
 
-    database, scheduler = await run_in_threadpool(look)
-    # A scheduler that is late does not take the pages out of service: another process may be the one that has it.
-    body = {"database": "ok" if database else "not readable", "webhook_keys": len(request.app.state.sendgrid.keys), "scheduler": scheduler}
-    return JSONResponse(body, status_code=200 if database else 503)
+
+async def _tidy(workspace: Workspace, background: _Background) -> None:
+    """Let go what need not be kept, and end the pauses that are over."""
+    while True:
+        try:
+            await background.run(readers.tidy, workspace)
+        except Exception as error:  # as above
+            _complain("old records could not be let go", "tidy", error)
+        await asyncio.sleep(_TIDY_EVERY_S)
+
+
+def _complain(what: str, action: str, error: Exception) -> None:
+    why = str(error) if isinstance(error, DigestError) else type(error).__name__
+    log.error(what, extra={"action": action, "why": why})

@@ -203,3 +203,9 @@ def of_workspace(path: Path, store: Store, texts: Sequence[str], stored: Callabl
     if not keys:
         log.warning("no webhook key is configured: every event will be refused", extra={"action": "webhook", "workspace": path.name})
     return SendGridWebhook(store, keys, stored)
+
+
+async def endpoint(request: Request) -> Response:
+    """The route of the application that serves a workspace."""
+    webhook: SendGridWebhook = request.app.state.sendgrid
+    return await webhook.receive(request)

@@ -301,7 +301,7 @@ def test_who_drips_is_sent_away(tmp_path, monkeypatch):
 
 
 def test_a_database_that_cannot_write_is_no_success(tmp_path, monkeypatch):
-    monkeypatch.setattr("digest.store.database._BUSY_MS", 50)
+    monkeypatch.setattr("digest.store.sqlite._BUSY_MS", 50)
     folder = bare_workspace(tmp_path / "w", keys_as_yaml(KEY))
 
     async def go():
@@ -330,7 +330,8 @@ def test_looking_changes_nothing(tmp_path):
             return found
 
     found = asyncio.run(go())
-    assert {key for key, status in found.items() if status == 200} == {(m, p) for m in ("GET", "HEAD") for p in ("/healthz", "/readyz")}
+    looked = {key for key, status in found.items() if status == 200}
+    assert looked == {(method, path) for method in ("GET", "HEAD") for path in ("/healthz", "/readyz", "/")}
     assert set(found.values()) <= {200, 404, 405, 307}
     assert stored(tmp_path / "w") == 0
 

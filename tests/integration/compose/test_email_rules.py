@@ -186,7 +186,7 @@ def test_bad_html_is_caught(good, rule, plain):
     assert any(found.startswith(rule) for found in broken(in_part(raw, 1, old, new, 0 if rule in EVERYWHERE else 1)))
 
 
-EVERYWHERE = {'18: "', "21: the heading"}  # rules that one change in one place does not break
+EVERYWHERE = {'18: "', "21: the heading", "20: the preferences"}  # rules that one change in one place does not break
 TEXT = {
     "20: the postal": ("Sample House", "House"),
     "20: the unsubscribe": ("https://digest.example.org/u/", "https://digest.example.org/v/"),

@@ -1,0 +1,108 @@
+"""One table from what went wrong to the page that says so. No answer repeats what was asked or why exactly it failed."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from digest.errors import ConfigError, LinkError, StoreError
+from digest.web import api, guard
+from digest.web.look import page, tongue_for, workspace_of
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 10
+
+
+def handle(app: FastAPI) -> None:
+    """Say what every kind of failure is answered with."""
+    app.add_exception_handler(LinkError, lost_link)
+    app.add_exception_handler(StoreError, busy)
+    app.add_exception_handler(ConfigError, busy)
+    app.add_exception_handler(StarletteHTTPException, plain)
+    app.add_exception_handler(RequestValidationError, invalid)
+    for kind, answer in api.HANDLERS.items():
+        app.add_exception_handler(kind, answer)
+    app.add_middleware(Shield)
+
+
+class Shield:
+    """Answers faults of ours before the server sees them: what it would print of them may hold what somebody typed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            answer = broken(Request(scope, receive), error)
+            if not begun:
+                await answer(scope, receive, send)
+
+
+def lost_link(request: Request, _: Exception) -> Response:
+    """The same friendly page for every link that does not work, whatever the reason: it offers a new one."""
+    spoken = tongue_for(request)
+    return page(request, "links.html.j2", spoken, status=404, lost=True, stamp=guard.stamp(workspace_of(request)), email="", errors={})
+
+
+def busy(request: Request, error: Exception) -> Response:
+    """The database is locked or away, or a file is being edited: nothing was taken in, and it is worth trying again."""
+    log.error("a page could not be answered", extra={"action": "page", "why": str(error), "route": _route(request)})
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": "not possible just now; try again"}, status_code=503, headers={"Retry-After": str(RETRY_S)})
+    return page(request, "problem.html.j2", tongue_for(request), status=503, headers={"Retry-After": str(RETRY_S)}, status_code=503)
+
+
+def plain(request: Request, error: Exception) -> Response:
+    """Nothing there, not this way, too large."""
+    assert isinstance(error, StarletteHTTPException)
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
+    return page(
+        request,
+        "problem.html.j2",
+        tongue_for(request),
+        status=error.status_code,
+        headers=error.headers or {},
+        status_code=error.status_code,
+    )
+
+
+def invalid(request: Request, error: Exception) -> Response:
+    """What an API caller sent does not fit; which fields, and why, without what they held."""
+    assert isinstance(error, RequestValidationError)
+    found = [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in error.errors()]
+    return JSONResponse({"detail": found}, status_code=422)
+
+
+def broken(request: Request, error: Exception) -> Response:
+    """A fault of ours. The log has the kind of error and its place, never what somebody typed."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace is not None else ""
+    log.error("a page failed", extra={"action": "page", "why": type(error).__name__, "place": place, "route": _route(request)})
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": "a fault of ours"}, status_code=500)
+    return page(request, "problem.html.j2", tongue_for(request), status=500, status_code=500)
+
+
+def _route(request: Request) -> str:
+    """The pattern of the route, without what stood in it."""
+    return getattr(request.scope.get("route"), "path", "")
