@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime, parseaddr
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
@@ -181,8 +181,11 @@ def _send(workspace: Workspace, provider: Provider, editor: str, letter: Letter)
     with workspace.store.read() as tx:
         date = format_datetime(now(tx).replace(microsecond=0))
     letter_of = envelope(look, "editors", Claimed(0, did, 0, 0, date, 1, 0))
-    base, key = workspace.config.newsletter.url, workspace.store.vault.link_key
-    links = [tokens.link(base, purpose, did, key) for purpose in ("unsubscribe", "preferences", "web")]  # nobody's: they change nothing
+    base, keys = workspace.config.newsletter.url, workspace.store.vault.link_keys
+    at = datetime.now(UTC)
+    links = [
+        tokens.link(base, purpose, did, keys, at) for purpose in ("unsubscribe", "preferences", "web")
+    ]  # nobody's: they change nothing
     parcel = Parcel(did, edition(look.name, letter, name), compose.Reader(address, name, *links), letter_of)
     try:
         answer = provider.hand_over("editors", secrets.token_hex(16), [parcel])

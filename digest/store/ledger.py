@@ -63,7 +63,7 @@ def claim(
     going = tx.execute(select(t.issue.c.send_not_after).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None), _may_leave())).first()
     if going is None:
         return None
-    if going.send_not_after is not None and going.send_not_after < at:
+    if _is_late(going.send_not_after, at):
         _expire(tx, issue, at)
         return None
     wanted: Sequence[Row[Any]] = ()
@@ -91,6 +91,10 @@ def claim(
         Claimed(r.id, r.did, r.subscriber_id, r.edition_id, r.date_header, r.attempts + 1, r.lease_epoch + 1) for r in wanted
     )
     return Claim(attempt, aid, deliveries, at + lease, ref)
+
+
+def _is_late(not_after: datetime | None, at: datetime) -> bool:
+    return not_after is not None and not_after < at
 
 
 def _of_one_edition(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[Row[Any]]:

@@ -154,7 +154,7 @@ def test_a_sender_that_does_not_look_at_the_clock_again_is_found_out(letter, mon
 
 
 def test_a_claim_that_does_not_look_at_the_clock_is_found_out(letter, monkeypatch):
-    monkeypatch.setattr(ledger, "_expire", lambda *_: None)
+    monkeypatch.setattr(ledger, "_is_late", lambda *_: False)
     with Timed(letter, monkeypatch, Journal) as bench:
         bench.start("planned")
         with bench.opened.store.write() as tx:

@@ -30,8 +30,8 @@ def ready(workspace, count, editions=1):
     rows = add_people(workspace, count)
     issue = add_issue(workspace)
     with workspace.store.write() as tx:
-        made = [plans.put_edition(tx, issue, f"e{n}", "{}", 1) for n in range(editions)]
-        chosen = [plans.Plan(row, (), made[n % editions], S.PLANNED, "", (), ()) for n, row in enumerate(rows)]
+        made = plans.put_editions(tx, issue, [plans.NewEdition(f"e{n}", "{}", 1) for n in range(editions)])
+        chosen = [plans.Plan(row, (), made[f"e{n % editions}"], S.PLANNED, "") for n, row in enumerate(rows)]
         plans.put_plans(tx, issue, chosen, "x")
         plans.open_for_dispatch(tx, issue)
     return issue

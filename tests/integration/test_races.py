@@ -38,7 +38,7 @@ def fleet(tmp_path, postgres):
 def start_anew(workspace):
     """The issue as it was before it was planned, its content frozen. Attempts stay: without them it would be an older copy."""
     with workspace.store.write() as tx:
-        for table in ("delivery_item", "delivery_notice", "delivery", "edition"):
+        for table in ("edition_item", "edition_notice", "delivery", "edition"):
             tx.execute(delete(schema.metadata.tables[table]))
         values = {"state": IssueState.PLANNING.value, "planned": None, "planned_at": None, "finished_at": None}
         tx.execute(update(schema.issue).values(**values))

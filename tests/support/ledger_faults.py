@@ -51,7 +51,7 @@ def a_claim_does_not_raise_the_epoch(patch):
 
 @fault
 def a_resolution_moves_whatever_state_it_finds(patch):
-    def move(tx, rows, old, new, at, **values):
+    def move(tx, rows, old, new, at, *, as_of=None, **values):
         return tx.execute(update(schema.delivery).where(d.id.in_(rows)).values(state=new.value, state_at=at, **values)).rowcount
 
     patch.setattr(ledger, "_move", move)
@@ -138,7 +138,7 @@ def the_claim_looks_at_suppressions_only(patch):
 
 @fault
 def what_is_too_late_may_be_claimed(patch):
-    patch.setattr(ledger, "_expire", lambda *_: None)
+    patch.setattr(ledger, "_is_late", lambda *_: False)
 
 
 @fault
@@ -170,7 +170,7 @@ def a_cancelled_issue_may_be_claimed_from(patch):
 
 @fault
 def cancelling_leaves_what_is_ready(patch):
-    def cancel(tx, row):
+    def cancel(tx, row, *_):
         issues.move_issue(tx, row, IssueState.CANCELLED, paused_at=None)
         return 0
 
