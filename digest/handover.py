@@ -316,7 +316,7 @@ class Run:
             code = handover.code or (codes.pop() if len(codes) == 1 else "")
             ref = handover.ref or " ".join(receipt.ref for receipt in handover.receipts if receipt.ref)[:500]
             ledger.settle(tx, claim, settled, outcome=outcome, code=code, ref=ref)
-            if self.provider.sends and not handover.stop:  # what is wrong with the way says nothing of the addresses
+            if self.provider.sends and not (handover.stop or handover.trouble):  # a way that is shut says nothing of the addresses
                 rules = self.workspace.config.delivery
                 brake.check(tx, self.ready.row.id, rules.brake, refusals.keep(tx, settled, by_did, at, rules.soft_bounces))
         return settled
