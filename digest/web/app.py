@@ -19,7 +19,7 @@ import digest
 from digest import feedback, join, mail, readers, retention
 from digest.errors import DigestError
 from digest.glimpse import Glimpse
-from digest.web import api, confirming, failures, health, joining, leaving, links, look, preferences, theme, webhooks
+from digest.web import api, confirming, failures, health, joining, leaving, links, look, preferences, reading, theme, webhooks
 from digest.web.guard import Gate
 from digest.workspace import Workspace, open_workspace
 
@@ -82,7 +82,7 @@ def make_app(workspace_path: Path) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (joining, confirming, preferences, leaving, links, theme, health, api):
+    for part in (joining, confirming, preferences, leaving, links, reading, theme, health, api):
         app.include_router(part.router)
     app.add_api_route("/webhooks/sendgrid", webhooks.endpoint, methods=["POST"], include_in_schema=False)
     app.mount("/static", _Static(directory=look.STATIC))
