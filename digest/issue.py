@@ -38,6 +38,7 @@ class Material:
     notices: tuple[Stored, ...]
     interests: Interests
     rules: SelectionRules
+    languages: tuple[str, ...] = ()  # that its readers chose
 
     @cached_property
     def catalogue(self) -> select.Catalogue:
@@ -60,6 +61,7 @@ class Material:
             "interests": self.interests.model_dump(mode="json", by_alias=True)["all"],
             "selection": self.rules.model_dump(mode="json"),
             "notices": [stored.seq for stored in self.notices],
+            "languages": list(self.languages),
         }
 
     def compile(self, workspace: Workspace) -> CompiledIssue:
@@ -70,7 +72,7 @@ class Material:
         """
         shown = {stored.summary.id: stored.summary for stored in (*self.notices, *self.members)}
         look = look_of(workspace.config)
-        return compile_issue(workspace.path / "templates", look, self.slot, tuple(shown.values()), self.interests.all)
+        return compile_issue(workspace.path / "templates", look, self.slot, tuple(shown.values()), self.interests.all, self.languages)
 
     def content_hash(self, compiled: CompiledIssue) -> str:
         """Changes whenever anything changes that a reader could see, or who sees it."""
@@ -123,11 +125,12 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False) -> DraftRe
         found = fates(tx, workspace, slot, existing)
         notices = catalogue.load(tx, rows=plans.owed_summaries(tx, slot.due_at))
         known_seq = catalogue.highest_seq(tx)
+        languages = tuple(people.languages_used(tx, cadence))
     fresh = existing is None or (again and existing.state in (IssueState.DRAFTED, IssueState.APPROVED))
     if existing is not None and again and not fresh:
         raise IssueError(f"{slot.name} is {existing.state}; what has begun to go out is not drafted again")
     members = tuple(stored for stored, fate in found if fate is select.Fate.MEMBER)
-    material = Material(slot, members, tuple(notices), interests.load(workspace.path), workspace.config.selection)
+    material = Material(slot, members, tuple(notices), interests.load(workspace.path), workspace.config.selection, languages)
     if fresh:
         content_hash = material.content_hash(material.compile(workspace))
         _write_draft(workspace, material, known_seq, content_hash, found)
@@ -229,7 +232,10 @@ def material_of(tx: Connection, workspace: Workspace, row: IssueRow) -> Material
         rules = SelectionRules.model_validate(row.frozen["selection"])
     else:
         kept, rules = interests.load(workspace.path), workspace.config.selection
-    return Material(row.slot, members, notices, kept, rules)
+    # Somebody who joins in a new language must not void an approval; that issue comes to them in the newsletter's own.
+    settled = is_frozen(row) or row.state is IssueState.APPROVED
+    languages = row.frozen.get("languages", ()) if settled else people.languages_used(tx, row.cadence)
+    return Material(row.slot, members, notices, kept, rules, tuple(languages))
 
 
 def compiled_of(workspace: Workspace, row: IssueRow, material: Material) -> CompiledIssue:

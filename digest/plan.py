@@ -88,6 +88,7 @@ class Planner:
             fewer=reader.fewer,
             most=reader.max_teasers,
             form=form_of(reader.plain_text, reader.large_print),
+            language=self._ready.compiled.spoken(reader.language),
         )
 
     def choose(self, kind: Kind) -> NewEdition | None:

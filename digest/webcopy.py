@@ -78,6 +78,7 @@ def html(workspace: Workspace, copy: Copy, did: str, spoken: Tongue) -> str:
         with workspace.store.read() as tx:
             row = issue.find(tx, copy.issue)
         compiled = issue.compiled_of(workspace, row, copy.material)
+        compiled = compiled.others.get(copy.selection.language, compiled)
         numbers = {id: compiled.numbers[id] for id in (*copy.selection.notices, *copy.selection.teasers) if id in copy.later}
         parts = {id: f"{'notice' if id in copy.selection.notices else 'teaser'}:{n}" for id, n in numbers.items()}
         noted = _with_notes(compiled, {parts[id]: _note(copy, id, numbers[id], spoken, workspace.zone) for id in numbers})
