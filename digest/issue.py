@@ -123,7 +123,8 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False) -> DraftRe
     with workspace.store.read() as tx:
         existing = issues.named(tx, slot.name)
         found = fates(tx, workspace, slot, existing)
-        notices = catalogue.load(tx, rows=plans.owed_summaries(tx, slot.due_at))
+        told = workspace.config.selection.corrections == "mail"
+        notices = catalogue.load(tx, rows=plans.owed_summaries(tx, slot.due_at)) if told else []
         known_seq = catalogue.highest_seq(tx)
         languages = tuple(people.languages_used(tx, cadence))
     fresh = existing is None or (again and existing.state in (IssueState.DRAFTED, IssueState.APPROVED))

@@ -43,6 +43,7 @@ class Kind(NamedTuple):
     fewer: frozenset[str] = frozenset()
     most: int | None = None
     form: Form = ""
+    language: str = ""
 
 
 class _Kept(NamedTuple):
@@ -102,6 +103,7 @@ class Planner:
             fewer=kind.fewer,
             most=kind.most,
             form=kind.form,
+            language=kind.language,
         )
         selection = select.select(material.catalogue, follower, material.rules, self._costs).selection
         if selection.empty:

@@ -234,6 +234,15 @@ def newest(tx: Connection, rows: Sequence[int]) -> dict[int, Summary]:
     return {row: known[now] for row, now in stands.items() if now in known}
 
 
+def revised_at(tx: Connection, rows: Sequence[int]) -> datetime | None:
+    """When any of these rows was last revised."""
+    found: list[datetime] = []
+    for part in _parts(rows) if rows else ():
+        query = select(func.max(t.revision.c.at, type_=t.Instant())).where(t.revision.c.summary_id.in_(part or ()))
+        found += [at for at in tx.execute(query).scalars() if at]
+    return max(found, default=None)
+
+
 def _parts(wanted: Sequence[int] | None, size: int = 500) -> Iterable[Sequence[int] | None]:
     if wanted is None:
         return [None]
