@@ -64,6 +64,18 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(site, browser, code, sch
     context.close()
 
 
+def test_every_text_of_an_arabic_copy_runs_from_the_right_unless_it_is_english(site, browser):
+    context = browser.new_context(locale="ar")
+    page = context.new_page()
+    page.goto(site.url + paths(site, "ar")[0])
+    found = page.evaluate(
+        """() => [...document.querySelectorAll("p, h1, h2, h3")]
+        .filter((el) => el.getClientRects().length && !el.matches("[dir=ltr]")).map((el) => [el.innerText, getComputedStyle(el).direction])"""
+    )
+    assert len(found) > 15 and [text for text, direction in found if direction != "rtl"] == []
+    context.close()
+
+
 def test_the_note_on_top_leads_to_the_piece(site, browser):
     context = browser.new_context(locale="en")
     page = context.new_page()
