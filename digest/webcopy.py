@@ -120,7 +120,7 @@ def said(notice: Notice, spoken: Tongue, zone: str) -> str:
 
 def _note(copy: Copy, id: str, n: int, spoken: Tongue, zone: str) -> str:
     notice = copy.later[id]
-    inside = f'<p style="margin:0"><strong>{_plain(said(notice, spoken, zone))}.</strong> {_plain(notice.text)}</p>'
+    inside = f'<p style="margin:0"><strong>{_plain(said(notice, spoken, zone))}.</strong> <bdi>{_plain(notice.text)}</bdi></p>'
     return _box(inside, spoken, f' id="piece-{n}"')
 
 
