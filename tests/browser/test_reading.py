@@ -70,7 +70,8 @@ def test_every_text_of_an_arabic_copy_runs_from_the_right_unless_it_is_english(s
     page.goto(site.url + paths(site, "ar")[0])
     found = page.evaluate(
         """() => [...document.querySelectorAll("p, h1, h2, h3")]
-        .filter((el) => el.getClientRects().length && !el.matches("[dir=ltr]")).map((el) => [el.innerText, getComputedStyle(el).direction])"""
+        .filter((el) => el.getClientRects().length && !el.matches("[dir=ltr]"))
+        .map((el) => [el.innerText, getComputedStyle(el).direction])"""
     )
     assert len(found) > 15 and [text for text, direction in found if direction != "rtl"] == []
     context.close()
