@@ -300,6 +300,7 @@ class SelectionRules(Frozen):
     max_per_interest: Annotated[int, Field(ge=1, le=60)] = 5
     max_html_kb: Annotated[int, Field(ge=30, le=100)] = 80
     when_empty: Literal["skip", "highlights"] = "skip"
+    corrections: Literal["mail", "pages"] = "mail"
     by_audience: bool = False
 
 

@@ -39,6 +39,7 @@ class Material:
     interests: Interests
     rules: SelectionRules
     carried: tuple[Stored, ...] = ()
+    languages: tuple[str, ...] = ()  # that its readers chose
 
     @cached_property
     def catalogue(self) -> select.Catalogue:
@@ -61,6 +62,7 @@ class Material:
             "interests": self.interests.model_dump(mode="json", by_alias=True)["all"],
             "selection": self.rules.model_dump(mode="json"),
             "notices": [stored.seq for stored in self.notices],
+            "languages": list(self.languages),
         }
 
     def compile(self, workspace: Workspace) -> CompiledIssue:
@@ -71,7 +73,7 @@ class Material:
         """
         shown = {stored.summary.id: stored.summary for stored in (*self.notices, *self.carried, *self.members)}
         look = look_of(workspace.config)
-        return compile_issue(workspace.path / "templates", look, self.slot, tuple(shown.values()), self.interests.all)
+        return compile_issue(workspace.path / "templates", look, self.slot, tuple(shown.values()), self.interests.all, self.languages)
 
     def content_hash(self, compiled: CompiledIssue) -> str:
         """Changes whenever anything changes that a reader could see, or who sees it."""
@@ -128,8 +130,10 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False, slot: Slot
     with workspace.store.read() as tx:
         existing = issues.named(tx, slot.name)
         found = fates(tx, workspace, slot, existing)
-        notices = catalogue.load(tx, rows=plans.owed_summaries(tx, slot.due_at))
+        told = workspace.config.selection.corrections == "mail"
+        notices = catalogue.load(tx, rows=plans.owed_summaries(tx, slot.due_at)) if told else []
         known_seq = catalogue.highest_seq(tx)
+        languages = tuple(people.languages_used(tx, cadence))
     fresh = existing is None or (again and existing.state in UNPLANNED)
     if existing is not None and again and not fresh:
         raise IssueError(f"{slot.name} is {existing.state}; what has begun to go out is not drafted again")
@@ -137,7 +141,7 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False, slot: Slot
     if fresh:
         with workspace.store.read() as tx:
             extra = _carried(tx, workspace, slot, members)
-        material = Material(slot, members, tuple(notices), interests.load(workspace.path), workspace.config.selection, extra)
+        material = Material(slot, members, tuple(notices), interests.load(workspace.path), workspace.config.selection, extra, languages)
         content_hash = material.content_hash(material.compile(workspace))
         _write_draft(workspace, material, known_seq, content_hash, found)
     with workspace.store.read() as tx:
@@ -271,7 +275,10 @@ def material_of(tx: Connection, workspace: Workspace, row: IssueRow) -> Material
         rules = SelectionRules.model_validate(row.frozen["selection"])
     else:
         kept, rules = interests.load(workspace.path), workspace.config.selection
-    return Material(row.slot, members, notices, kept, rules, extra)
+    # Somebody who joins in a new language must not void an approval; that issue comes to them in the newsletter's own.
+    settled = is_frozen(row) or row.state is IssueState.APPROVED
+    languages = row.frozen.get("languages", ()) if settled else people.languages_used(tx, row.cadence)
+    return Material(row.slot, members, notices, kept, rules, extra, tuple(languages))
 
 
 def compiled_of(workspace: Workspace, row: IssueRow, material: Material) -> CompiledIssue:

@@ -222,11 +222,16 @@ class Interest(Frozen):
 
     id: Slug
     label: Annotated[Text, Field(min_length=1)]
+    labels: dict[Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")], Annotated[Text, Field(min_length=1)]] = {}  # by language
     description: Text = ""
     match: Rule = Rule()
     pin: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     parent: Slug | None = None
+
+    def label_in(self, language: str) -> str:
+        """What it is called in a language (``de``), or as it is where nobody translated it."""
+        return self.labels.get(language, self.label)
 
 
 # --- people ------------------------------------------------------------------------------------------------------------
@@ -304,6 +309,7 @@ class Selection(Frozen):
     notices: tuple[str, ...] = ()
     highlights: tuple[str, ...] = ()
     form: Form = ""
+    language: str = ""  # of the fixed words, where it is not the newsletter's own
 
     @property
     def teasers(self) -> tuple[str, ...]:
@@ -331,6 +337,7 @@ class Follower(Frozen):
     fewer: frozenset[str] = frozenset()
     most: int | None = None
     form: Form = ""
+    language: str = ""
 
 
 # --- issues ------------------------------------------------------------------------------------------------------------

@@ -197,5 +197,12 @@ def _selection_of(workspace: Workspace, ready: Ready, reader: str) -> Selection:
     if delivery and delivery.selection:
         return Selection.model_validate_json(delivery.selection)
     one = person.subscriber
-    follower = Follower(interests=one.interests, audience=one.audience, fewer=frozenset(one.fewer), most=one.max_teasers, form=one.form)
+    follower = Follower(
+        interests=one.interests,
+        audience=one.audience,
+        fewer=frozenset(one.fewer),
+        most=one.max_teasers,
+        form=one.form,
+        language=ready.compiled.spoken(one.language),
+    )
     return select.select(ready.material.catalogue, follower, ready.material.rules, plan.costs_of(ready.compiled)).selection

@@ -44,6 +44,7 @@ class Kind(NamedTuple):
     fewer: frozenset[str] = frozenset()
     most: int | None = None
     form: Form = ""
+    language: str = ""
 
 
 class _Kept(NamedTuple):
@@ -110,6 +111,7 @@ class Planner:
             fewer=reader.fewer,
             most=reader.max_teasers,
             form=form_of(reader.plain_text, reader.large_print),
+            language=self._ready.compiled.spoken(reader.language),
         )
 
     def choose(self, kind: Kind) -> NewEdition | None:
@@ -123,6 +125,7 @@ class Planner:
             fewer=kind.fewer,
             most=kind.most,
             form=kind.form,
+            language=kind.language,
         )
         selection = select.select(material.catalogue, follower, material.rules, self._costs).selection
         if selection.empty:

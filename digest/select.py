@@ -296,6 +296,7 @@ def select(issue: Catalogue, reader: Follower, rules: SelectionRules, costs: Cos
         notices=reader.owed,
         highlights=highlights,
         form=reader.form,
+        language=reader.language,
     )
     return Outcome(selection, draft.decisions)
 

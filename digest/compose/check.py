@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 from digest.compose import sample
-from digest.compose.compiled import compile_issue
+from digest.compose.compiled import compile_sources
+from digest.compose.languages import available
+from digest.compose.render import read_templates
 from digest.errors import RenderError
 from digest.problems import Problem
 
@@ -14,7 +16,9 @@ from digest.problems import Problem
 def check_templates(templates: Path) -> list[Problem]:
     """Compile a small issue with one of everything; an empty list says that real ones will compile too."""
     try:
-        compile_issue(templates, sample.LOOK, sample.SLOT, sample.summaries(), sample.INTERESTS)
+        sources = read_templates(templates)
+        spoken = available(sources, sample.LOOK.language)
+        compile_sources(sources, sample.LOOK, sample.SLOT, sample.summaries(), sample.INTERESTS, spoken)
     except RenderError as error:
         return [_problem(line) for line in str(error).split("\n")]
     return []

@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from digest.compose import clean, markers, phrases, view
+from digest.compose import clean, languages, markers, phrases, view
 from digest.compose.look import Look
 from digest.compose.parts import Document, Part, escape, split
 from digest.compose.phrases import Known, Phrases
@@ -37,11 +38,20 @@ class CompiledIssue:
     phrases: Phrases
     html: Document
     text: Document
+    others: Mapping[str, CompiledIssue] = field(default_factory=dict)  # the same in other languages, by code
+
+    def spoken(self, language: str) -> str:
+        """The code under which `others` has a reader's language; empty where the newsletter's own words serve."""
+        code = languages.code_of(language)
+        return code if code in self.others else ""
 
     def to_json(self) -> str:
         """All of it, in one spelling; `from_json` reads it back."""
+        return json.dumps(self._data(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    def _data(self) -> dict[str, Any]:
         words = {name: [list(part.pieces) for part in row] for name, row in self.phrases.words.items()}
-        data = {
+        return {
             "version": _VERSION,
             "look": asdict(self.look),
             "name": self.name,
@@ -51,8 +61,8 @@ class CompiledIssue:
             "phrases": words,
             "html": self.html.as_json(),
             "text": self.text.as_json(),
+            "others": {code: other._data() for code, other in self.others.items()},
         }
-        return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> CompiledIssue:
@@ -62,22 +72,26 @@ class CompiledIssue:
             RenderError: it is of another version or not whole.
         """
         try:
-            data = json.loads(text)
-            if data["version"] != _VERSION:
-                raise RenderError("the stored issue was composed by another version of digest; draft it again")
-            words = {name: tuple(Part(tuple(pieces)) for pieces in row) for name, row in data["phrases"].items()}
-            return cls(
-                look=Look(**data["look"]),
-                name=data["name"],
-                numbers=data["numbers"],
-                section_numbers=data["section_numbers"],
-                known=Known(**data["known"]),
-                phrases=Phrases(words),
-                html=Document.from_json(data["html"]),
-                text=Document.from_json(data["text"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            return cls._of(json.loads(text))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RenderError("a stored issue cannot be read; draft it again") from error
+
+    @classmethod
+    def _of(cls, data: Any) -> CompiledIssue:
+        if data["version"] != _VERSION:
+            raise RenderError("the stored issue was composed by another version of digest; draft it again")
+        words = {name: tuple(Part(tuple(pieces)) for pieces in row) for name, row in data["phrases"].items()}
+        return cls(
+            look=Look(**data["look"]),
+            name=data["name"],
+            numbers=data["numbers"],
+            section_numbers=data["section_numbers"],
+            known=Known(**data["known"]),
+            phrases=Phrases(words),
+            html=Document.from_json(data["html"]),
+            text=Document.from_json(data["text"]),
+            others={code: cls._of(other) for code, other in data.get("others", {}).items()},
+        )
 
     @cached_property
     def content_hash(self) -> str:
@@ -90,23 +104,27 @@ class CompiledIssue:
         frame = tuple(_enlarged(item) if isinstance(item, Part) else item for item in self.html.frame)
         return replace(self, html=Document(frame, {name: _enlarged(part) for name, part in self.html.parts.items()}))
 
-    # Sizes are upper bounds in bytes of decoded HTML: an email never has more than the frame and the sum of its parts.
+    # Sizes are upper bounds in bytes of decoded HTML: an email never has more than the frame and the sum of its parts. They
+    # hold in every language, so that what somebody gets does not depend on theirs.
 
     @cached_property
     def teaser_bytes(self) -> Mapping[str, int]:
         """Size of each summary's teaser, without its "You follow …" line (`teaser_extra_bytes`)."""
-        return {id: self._bytes(self.html.parts[f"teaser:{n}"]) for id, n in self.numbers.items()}
+        own = {id: self._bytes(self.html.parts[f"teaser:{n}"]) for id, n in self.numbers.items()}
+        return _largest([own, *(other.teaser_bytes for other in self.others.values())])
 
     @cached_property
     def section_bytes(self) -> Mapping[str, int]:
         """Size of each interest's heading."""
-        return {id: self._bytes(self.html.parts[f"section:{n}"]) for id, n in self.section_numbers.items()}
+        own = {id: self._bytes(self.html.parts[f"section:{n}"]) for id, n in self.section_numbers.items()}
+        return _largest([own, *(other.section_bytes for other in self.others.values())])
 
     @cached_property
     def notice_bytes(self) -> Mapping[str, int]:
         """Size of each notice, by the id of the summary that it is about."""
         found = {id: self.html.parts.get(f"notice:{n}") for id, n in self.numbers.items()}
-        return {id: self._bytes(part) for id, part in found.items() if part is not None}
+        own = {id: self._bytes(part) for id, part in found.items() if part is not None}
+        return _largest([own, *(other.notice_bytes for other in self.others.values())])
 
     @cached_property
     def teaser_extra_bytes(self) -> int:
@@ -115,13 +133,15 @@ class CompiledIssue:
         separators = 16 * phrases.ALSO
         why = self.phrases.largest("why") + self.phrases.largest("also") + sum(labels[:1]) + sum(labels[: phrases.ALSO]) + separators + 1
         times = max((part.slots.count("WHY") for name, part in self.html.parts.items() if name.startswith("teaser:")), default=1)
-        return times * max(why, self.phrases.largest("picked"))
+        own = times * max(why, self.phrases.largest("picked"))
+        return max(own, *(other.teaser_extra_bytes for other in self.others.values()), 0)
 
     @cached_property
     def frame_bytes(self) -> int:
         """Header, intro, footer, with the heading of the editors' picks and the line about what did not fit."""
         optional = [self.html.parts[name] for name in ("highlights:0", "overflow:0")]
-        return sum(self._bytes(part) for part in (*self.html.frame_parts, *optional))
+        own = sum(self._bytes(part) for part in (*self.html.frame_parts, *optional))
+        return max(own, *(other.frame_bytes for other in self.others.values()), 0)
 
     @cached_property
     def slot_bytes(self) -> Mapping[str, int]:
@@ -140,6 +160,10 @@ class CompiledIssue:
         return part.size + sum(self.slot_bytes[slot] for slot in part.slots)
 
 
+def _largest(sizes: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    return {id: max(each[id] for each in sizes) for id in sizes[0]}
+
+
 _SIZES = re.compile(r"(?<![\w-])((?:font-size|line-height)\s*:\s*)(\d+(?:\.\d+)?)px")
 
 
@@ -152,23 +176,68 @@ def _enlarged(part: Part) -> Part:
     return Part(tuple(piece if n % 2 else _SIZES.sub(larger, piece) for n, piece in enumerate(part.pieces)))
 
 
-def compile_issue(templates: Path, look: Look, slot: Slot, summaries: Sequence[Summary], interests: Sequence[Interest]) -> CompiledIssue:
-    """Render, compile and inline everything an issue can show, once.
+def compile_issue(
+    templates: Path,
+    look: Look,
+    slot: Slot,
+    summaries: Sequence[Summary],
+    interests: Sequence[Interest],
+    spoken: Sequence[str] = (),
+) -> CompiledIssue:
+    """Render, compile and inline everything an issue can show, once for each language.
 
     Args:
         templates: the folder with ``digest.mjml.j2``, ``digest.txt.j2`` and ``phrases.txt.j2``.
         summaries: all that anybody could get, as a teaser or as a notice; their order changes nothing.
         interests: those whose headings may be needed.
+        spoken: language tags that readers chose; those without words of their own get the newsletter's.
     Raises:
         RenderError: a template is wrong (one line for each mistake, with its file and line), or its parts depend on each other.
     """
-    return compile_sources(read_templates(templates), look, slot, summaries, interests)
+    return compile_sources(read_templates(templates), look, slot, summaries, interests, spoken)
 
 
 def compile_sources(
-    sources: Mapping[str, str], look: Look, slot: Slot, summaries: Sequence[Summary], interests: Sequence[Interest]
+    sources: Mapping[str, str],
+    look: Look,
+    slot: Slot,
+    summaries: Sequence[Summary],
+    interests: Sequence[Interest],
+    spoken: Sequence[str] = (),
 ) -> CompiledIssue:
     """The same for templates already read: name below ``templates/`` → text."""
+    wanted = {languages.code_of(tag) for tag in spoken}
+    others = [code for code in languages.available(sources, look.language) if code in wanted]
+    looks = [look, *(look.spoken_in(code) for code in others)]
+
+    def compile_one(one: Look) -> CompiledIssue:
+        return _compile(
+            languages.sources_in(sources, one.language), languages.file_of(sources, one.language), one, slot, summaries, interests
+        )
+
+    with ThreadPoolExecutor(max_workers=min(len(looks), 4)) as pool:  # each waits for a process of its own
+        own, *rest = pool.map(compile_one, looks)
+    return replace(own, others=dict(zip(others, rest, strict=True)))
+
+
+def _compile(
+    sources: Mapping[str, str],
+    words: str,
+    look: Look,
+    slot: Slot,
+    summaries: Sequence[Summary],
+    interests: Sequence[Interest],
+) -> CompiledIssue:
+    """In the one language of ``look``, whose words come from the file ``words``."""
+    try:
+        return _compile_one(sources, look, slot, summaries, interests)
+    except RenderError as error:
+        raise RenderError(str(error).replace(f"templates/{languages.PHRASES}", f"templates/{words}")) from error
+
+
+def _compile_one(
+    sources: Mapping[str, str], look: Look, slot: Slot, summaries: Sequence[Summary], interests: Sequence[Interest]
+) -> CompiledIssue:
     catalogue = view.Catalogue.of(look, slot, summaries, interests)
     for name in (view.HTML, view.TEXT, "phrases.txt.j2"):
         if name not in sources:
@@ -196,7 +265,7 @@ def _assemble(catalogue: view.Catalogue, words: Phrases, html: str, text: str) -
     known = Known(
         titles={summary.id: clean.clean(summary.title) for summary in catalogue.summaries},
         takeaways={summary.id: clean.clean(summary.takeaway) for summary in catalogue.summaries},
-        labels={interest.id: cut(clean.clean(interest.label), view.LABEL) for interest in catalogue.interests},
+        labels={interest.id: cut(clean.clean(view.label_of(catalogue.look, interest)), view.LABEL) for interest in catalogue.interests},
         language=catalogue.look.language,
     )
     return CompiledIssue(
@@ -226,9 +295,9 @@ def _complete(name: str, document: Document, catalogue: view.Catalogue) -> Docum
         if missing:
             raise RenderError(f"{file}: the {kind} part is missing; put what shows it between {{% part {kind} %}} and {{% endpart %}}")
     slots = {slot for part in document.frame_parts for slot in part.slots}
-    for slot, field in _NEEDED.items():
+    for slot, wanted_field in _NEEDED.items():
         if slot not in slots:
-            raise RenderError(f"{file}: {{{{ {field} }}}} is missing outside of the parts; every email needs that link")
+            raise RenderError(f"{file}: {{{{ {wanted_field} }}}} is missing outside of the parts; every email needs that link")
     for kept, part in document.parts.items():
         if kept.startswith("teaser:") and any(markers.FOREIGN in piece for piece in part.pieces):
             raise RenderError(f"{file}: a teaser must not use fields of its section, for it is prepared once for all; teaser.why names it")

@@ -48,6 +48,7 @@ class Edition:
 
 def lines_of(compiled: CompiledIssue, selection: Selection) -> Lines:
     """The lines of an edition that its selection decides: preheader, counts, "You follow …", what did not fit."""
+    compiled = compiled.others.get(selection.language, compiled)
     return phrases.lines(compiled.phrases, compiled.known, selection)
 
 
@@ -57,6 +58,7 @@ def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:
     Raises:
         RenderError: the selection is empty or names what the issue was not compiled with.
     """
+    compiled = compiled.others.get(selection.language, compiled)
     _require_known(compiled, selection)
     if selection.form == "large":
         compiled = compiled.large

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parseaddr
 from functools import cached_property
 from urllib.parse import urlsplit
@@ -25,11 +25,21 @@ class Look:
     notice: str = ""
     language: str = "en"
     timezone: str = "UTC"
+    content_language: str = ""  # what titles and texts are in, where the fixed words are in another language
 
     @property
     def locale(self) -> Locale:
         """Babel's idea of the language: how dates and lists are written."""
         return Locale.parse(self.language, sep="-")
+
+    @property
+    def texts_language(self) -> str:
+        """The language of everything that says no other: the newsletter's own."""
+        return self.content_language or self.language
+
+    def spoken_in(self, language: str) -> Look:
+        """The same newsletter with its fixed words and dates in another language."""
+        return replace(self, language=language, content_language=self.texts_language)
 
     @property
     def dir(self) -> str:

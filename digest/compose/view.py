@@ -78,6 +78,11 @@ def common(look: Look, slot: Slot) -> View:
             "dir": look.dir,
             "start": "right" if rtl else "left",
             "end": "left" if rtl else "right",
+            # Where they are not in the language of the words around them.
+            "lang": other_language(look),
+            "name_dir": _other_dir(look.name, look),
+            "tagline_dir": _other_dir(look.tagline, look),
+            "notice_dir": _other_dir(look.notice, look),
             "postal_address": [markers.guard(line) for line in clean.paragraphs(look.postal_address)],
         },
         "issue": {
@@ -94,13 +99,13 @@ def compile_data(catalogue: Catalogue) -> View:
 
     All teasers stand in a last section of its own, whose fields must not show in them (`markers.FOREIGN` would).
     """
-    foreign = {"part": "section:999999", "label": markers.FOREIGN, "description": markers.FOREIGN}
+    foreign = {"part": "section:999999", **dict.fromkeys(("label", "description", "lang", "dir"), markers.FOREIGN)}
     teasers = [_teaser(catalogue, n, summary, markers.slot("WHY")) for n, summary in enumerate(catalogue.summaries)]
     return {
         "reader": READER,
         "edition": {"preheader": SLOTTED.preheader, "intro": SLOTTED.intro},
         "notices": [_notice(catalogue, n, summary) for n, summary in enumerate(catalogue.summaries) if summary.notice],
-        "sections": [{**_section(n, interest), "teasers": []} for n, interest in enumerate(catalogue.interests)]
+        "sections": [{**_section(catalogue.look, n, interest), "teasers": []} for n, interest in enumerate(catalogue.interests)]
         + [{**foreign, "teasers": teasers}],
         "highlights": {"part": "highlights:0", "teasers": []},
         "overflow": {"part": "overflow:0", "text": SLOTTED.overflow},
@@ -125,7 +130,7 @@ def selection_data(catalogue: Catalogue, selection: Selection, lines: Lines, rea
         "notices": [_notice(catalogue, *shown[id]) for id in selection.notices],
         "sections": [
             {
-                **_section(numbers[section.interest], catalogue.interests[numbers[section.interest]]),
+                **_section(catalogue.look, numbers[section.interest], catalogue.interests[numbers[section.interest]]),
                 "teasers": [teaser(placed.summary) for placed in section.teasers],
             }
             for section in selection.sections
@@ -135,8 +140,25 @@ def selection_data(catalogue: Catalogue, selection: Selection, lines: Lines, rea
     }
 
 
-def _section(n: int, interest: Interest) -> View:
-    return {"part": f"section:{n}", "label": _fit(interest.label, LABEL), "description": _fit(interest.description, TAKEAWAY)}
+def _section(look: Look, n: int, interest: Interest) -> View:
+    label = _fit(label_of(look, interest), LABEL)
+    return {
+        "part": f"section:{n}",
+        "label": label,
+        "description": _fit(interest.description, TAKEAWAY),
+        "lang": "" if look.locale.language in interest.labels else other_language(look),
+        "dir": _other_dir(label, look),
+    }
+
+
+def label_of(look: Look, interest: Interest) -> str:
+    """What an interest is called in the language of the words."""
+    return interest.label_in(look.locale.language)
+
+
+def other_language(look: Look) -> str:
+    """The newsletter's own language where the fixed words are in another one; else empty."""
+    return "" if _same(look.texts_language, look.locale) else look.texts_language
 
 
 def _teaser(catalogue: Catalogue, n: int, summary: Summary, why: str) -> View:
@@ -168,6 +190,7 @@ def _notice(catalogue: Catalogue, n: int, summary: Summary) -> View:
         **_about(catalogue.look, summary),
         "kind": notice.kind,
         "text": _fit(notice.text, NOTICE),
+        "text_dir": _other_dir(notice.text, catalogue.look),
         "noticed": format_date(at, "long", locale=catalogue.look.locale),
     }
 
@@ -179,7 +202,7 @@ def _about(look: Look, summary: Summary) -> View:
     except ValueError as error:
         raise RenderError(f"{summary.id}: its link cannot be shown: {error}") from error
     date = summary.published_at.astimezone(ZoneInfo(look.timezone)).date()
-    language = summary.language or look.language
+    language = summary.language or look.texts_language
     return {
         "title": title,
         "url": url,

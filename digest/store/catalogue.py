@@ -224,6 +224,25 @@ def load(tx: Connection, seqs: Sequence[int] | None = None, *, rows: Sequence[in
     return sorted(found, key=lambda stored: stored.row)
 
 
+def newest(tx: Connection, rows: Sequence[int]) -> dict[int, Summary]:
+    """The summaries of these rows as they are now; a row that turned out to be another piece gives that piece."""
+    stands: dict[int, int] = {}
+    for part in _parts(rows) if rows else ():
+        query = select(t.summary.c.id, func.coalesce(t.summary.c.same_as, t.summary.c.id))
+        stands |= dict(tx.execute(query.where(t.summary.c.id.in_(part or ()))).all())
+    known = {stored.row: stored.summary for stored in load(tx, rows=sorted(set(stands.values())))}
+    return {row: known[now] for row, now in stands.items() if now in known}
+
+
+def revised_at(tx: Connection, rows: Sequence[int]) -> datetime | None:
+    """When any of these rows was last revised."""
+    found: list[datetime] = []
+    for part in _parts(rows) if rows else ():
+        query = select(func.max(t.revision.c.at, type_=t.Instant())).where(t.revision.c.summary_id.in_(part or ()))
+        found += [at for at in tx.execute(query).scalars() if at]
+    return max(found, default=None)
+
+
 def _parts(wanted: Sequence[int] | None, size: int = 500) -> Iterable[Sequence[int] | None]:
     if wanted is None:
         return [None]

@@ -110,3 +110,25 @@ def edition_selections(tx: Connection, editions: Sequence[int]) -> dict[int, str
 def contradictions(tx: Connection, issue: int) -> int:
     """How often two things that exclude each other are known of the issue's deliveries."""
     return tx.execute(select(func.count()).where(t.contradiction.c.issue_id == issue)).scalar_one()
+
+
+class Sent(NamedTuple):
+    """The edition behind one delivery: which issue, to whom, what it held (JSON), and the date its message carries."""
+
+    issue: str
+    sid: str
+    selection: str
+    date_header: str
+
+
+def sent(tx: Connection, did: str) -> Sent | None:
+    """What a delivery gave its reader; None where there is no such delivery or it gave nothing."""
+    query = (
+        select(t.issue.c.name, t.subscriber.c.sid, t.edition.c.selection, t.delivery.c.date_header)
+        .join(t.issue, t.issue.c.id == t.delivery.c.issue_id)
+        .join(t.subscriber, t.subscriber.c.id == t.delivery.c.subscriber_id)
+        .join(t.edition, t.edition.c.id == t.delivery.c.edition_id)
+        .where(t.delivery.c.did == did, t.edition.c.problem == "")
+    )
+    row = tx.execute(query).one_or_none()
+    return None if row is None else Sent(*row)

@@ -32,6 +32,7 @@ class Reader(NamedTuple):
     max_teasers: int | None = None
     plain_text: bool = False
     large_print: bool = False
+    language: str = ""
 
 
 def find(tx: Connection, vault: Vault, address: Address) -> Person | None:
@@ -217,10 +218,17 @@ def writable() -> Any:
     return (t.subscriber.c.status == Status.ACTIVE.value) & ~exists().where(t.suppression.c.address_index == t.subscriber.c.address_index)
 
 
+def languages_used(tx: Connection, cadence: str) -> list[str]:
+    """The languages that readers of a cadence chose, as they are written."""
+    c = t.subscriber.c
+    query = select(c.language).where(c.cadence == cadence, c.language != "", c.status.in_([Status.ACTIVE.value, Status.PAUSED.value]))
+    return sorted(tx.execute(query.distinct()).scalars())
+
+
 def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Reader]:
     """The next readers of a cadence who may be written to, in order of their rows."""
     rows = tx.execute(
-        select(*(t.subscriber.c[name] for name in ("id", "audience", "max_teasers", "plain_text", "large_print")))
+        select(*(t.subscriber.c[name] for name in ("id", "audience", "max_teasers", "plain_text", "large_print", "language")))
         .where(t.subscriber.c.cadence == cadence, t.subscriber.c.id > last, writable())
         .order_by(t.subscriber.c.id)
         .limit(page)
@@ -237,6 +245,7 @@ def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Re
             row.max_teasers,
             row.plain_text,
             row.large_print,
+            row.language,
         )
         for row in rows
     ]

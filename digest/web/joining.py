@@ -39,13 +39,16 @@ class Choice(NamedTuple):
     has_children: bool
 
 
-def choices(request: Request) -> list[Choice]:
+def choices(request: Request, spoken: Tongue) -> list[Choice]:
     """The interest tree with what each brought lately, in the order of the file."""
     glimpse = request.app.state.glimpse
     lists: Interests = glimpse.lists()
     counts: Mapping[str, int] = glimpse.counts()
     parents = {one.parent for one in lists.all}
-    return [Choice(one.id, one.label, one.description, lists.depth(one), counts.get(one.id, 0), one.id in parents) for one in lists.all]
+    return [
+        Choice(one.id, one.label_in(spoken.code), one.description, lists.depth(one), counts.get(one.id, 0), one.id in parents)
+        for one in lists.all
+    ]
 
 
 def consent_text(spoken: Tongue, newsletter: str) -> str:
@@ -73,7 +76,7 @@ def show(request: Request, spoken: Tongue, form: Form, errors: Mapping[str, str]
         status=status,
         headers=headers,
         embed=embed,
-        choices=choices(request),
+        choices=choices(request, spoken),
         cadences=[(name, spoken.rhythm(rule)) for name, rule in config.cadences.items()],
         audiences=[one.value for one in Audience],
         consent=consent_text(spoken, config.newsletter.name),

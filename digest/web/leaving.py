@@ -119,7 +119,7 @@ def _gone(reader: Subscriber) -> bool:
 
 def _page(request: Request, reader: Subscriber, **data: Any) -> Response:
     spoken = tongue_for(request, reader.language)
-    labels = {one.id: one.label for one in request.app.state.glimpse.lists().all}
+    labels = {one.id: one.label_in(spoken.code) for one in request.app.state.glimpse.lists().all}
     follows = [(id, labels[id]) for id in reader.interests if id in labels]
     given = {"undo": "", "dropped": "", "place": 0, **data}
     reasons = [

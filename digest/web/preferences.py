@@ -159,7 +159,7 @@ def _page(
     **data: Any,
 ) -> Response:
     config = workspace_of(request).config
-    tree = choices(request)
+    tree = choices(request, spoken)
     labels = {one.id: one.label for one in tree}
     given = {"saved": "", "pause_typed": reader.paused_until.isoformat() if reader.paused_until else "", **data}
     return page(
@@ -268,7 +268,7 @@ def _subjects(request: Request, reader: Subscriber, issue: str, number: str) -> 
         numbers = {str(n): id for id, n in compiled_of(workspace, row, material).numbers.items()}
     except DigestError as error:
         raise LinkError("this link leads to an issue that cannot be read") from error
-    labels = {one.id: one.label for one in request.app.state.glimpse.lists().all}
+    labels = {one.id: one.label_in(tongue_for(request, reader.language).code) for one in request.app.state.glimpse.lists().all}
     if number not in numbers:
         raise LinkError("this link is not one of ours")
     under = material.catalogue.follows.get(numbers[number], frozenset())

@@ -17,7 +17,7 @@ def texts() -> dict[str, tuple[str, ...]]:
     """Message id → its English forms: one, or two where a number decides."""
     found: dict[str, tuple[str, ...]] = {}
     places: list[Path] = [*sorted((REPOSITORY / "digest/web").rglob("*.py")), *sorted((REPOSITORY / "digest/web/pages").glob("*.j2"))]
-    places += [REPOSITORY / "digest" / name for name in ("mailtext.py", "missed.py", "tongue.py")]
+    places += [REPOSITORY / "digest" / name for name in ("mailtext.py", "missed.py", "tongue.py", "webcopy.py")]
     for file in places:
         with file.open("rb") as opened:
             calls = extract_python(opened, _KEYWORDS, [], {}) if file.suffix == ".py" else babel_extract(opened, list(_KEYWORDS), [], {})
