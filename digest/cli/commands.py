@@ -17,6 +17,7 @@ from digest.errors import DigestError
 # isort: off
 from digest.cli import steps
 from digest.cli import questions
+from digest.cli import looking
 from digest.cli import operating
 from digest.cli import people
 from digest.cli import feedback
@@ -24,7 +25,7 @@ from digest.cli import storing
 from digest.cli import care
 # isort: on
 
-__all__ = ["app", "care", "feedback", "help_text", "main", "operating", "people", "questions", "steps", "storing"]
+__all__ = ["app", "care", "feedback", "help_text", "looking", "main", "operating", "people", "questions", "steps", "storing"]
 
 
 def main() -> None:
