@@ -23,6 +23,7 @@ def lint(
     every: Annotated[bool, typer.Option("--all", help="Every distinct edition, not only the usual ones.")] = False,
     fetch: Annotated[bool, typer.Option("--fetch", help="Ask each linked address once whether it answers.")] = False,
     spelling: Annotated[bool, typer.Option("--spelling", help="Look words up in hunspell or aspell.")] = False,
+    spam: Annotated[bool, typer.Option("--spam/--no-spam", help="Ask SpamAssassin where it is installed; takes seconds.")] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings that nobody accepted, too.")] = False,
     advice: Annotated[bool, typer.Option("--advice", help="Show advice too, which is only counted else.")] = False,
     accept: Annotated[
@@ -43,7 +44,7 @@ def lint(
     if name is None:
         raise typer.BadParameter("name an issue, e.g. monthly-2026-05-01, or ask for --rules")
     with open_(workspace) as opened:
-        report = review.check(opened, name, every=every, fetch=fetch, spelling=spelling)
+        report = review.check(opened, name, every=every, fetch=fetch, spelling=spelling, spam=spam)
         if accept is not None:
             passed = review.accept(opened, report, accept, because)
             typer.echo(f"Let {count(passed, 'warning')} of {accept} pass in {name}: {because.strip()}", err=as_json or sarif)
@@ -111,7 +112,7 @@ def screenshot(
         looked = review.find_edition(opened, now, edition)
         html = review.letters(opened, now, [looked])[0].html
     if simulate is not None:
-        html = programs.simulate(html, simulate).html
+        html = programs.simulate(html, simulate).marked
     folder = to or workspace / "var" / "screenshots" / name
     stem = f"{review.selection_id(looked.selection)}{'-' + simulate if simulate else ''}"
     widths = tuple(width or screenshot.WIDTHS)

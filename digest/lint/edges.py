@@ -77,7 +77,7 @@ def spam_score(letter: Letter, *, most: float = 5.0) -> Iterator[Found]:
         raise Skipped("SpamAssassin gave no score; run `spamassassin -L -t < a message` to see why")
     score = float(found.group(1))
     if score >= min(3.0, most):
-        tests = re.findall(r"^\s*(-?\d+\.\d+)\s+([A-Z][A-Z0-9_]{3,})", said, re.M)
+        tests = set(re.findall(r"^[\s*]*(-?\d+(?:\.\d+)?)\s+([A-Z][A-Z0-9_]{3,})", said, re.M))
         worst = sorted(tests, key=lambda test: -float(test[0]))[:5]
         yield Found(f"SpamAssassin gives {score:g} points; {most:g} count as spam", ", ".join(f"{name} {points}" for points, name in worst))
 

@@ -124,7 +124,7 @@ def headers_whole(letter: Letter) -> Iterator[Found]:
     for name in _ONCE:
         if (count := len(letter.headers(name))) != 1:
             yield Found(f"the header {name} stands {count} times; it takes one")
-    for line in letter.message.split(b"\r\n"):
+    for line in letter.message.splitlines():
         if len(line) > 998:
             yield Found("a line has more than 998 characters, which servers may cut")
             break

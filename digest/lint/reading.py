@@ -10,6 +10,7 @@ from digest.lint.letter import Letter
 from digest.lint.rule import Found, Level, rule
 
 LEAST_WORDS = 40  # below, one long name decides everything
+ENOUGH_WORDS = 100  # what the formulas were made for: a whole letter is judged by no less
 HIGHEST_GRADE = 9.0
 
 
@@ -70,10 +71,11 @@ def reading_level(letter: Letter) -> Iterator[Found]:
         if piece.patients and piece.text:
             by_language.setdefault(piece.language or letter.language, []).append(piece.text)
     for language, texts in by_language.items():
-        found = grade(" ".join(text if text.rstrip()[-1:] in ".!?" else text + "." for text in texts), language)
+        whole = " ".join(text if text.rstrip()[-1:] in ".!?" else text + "." for text in texts)
+        found = grade(whole, language) if len(whole.split()) >= ENOUGH_WORDS else None
         if found and found.years > HIGHEST_GRADE:
             yield Found(
-                f"the pieces for patients ask for grade {found.years:.0f} ({found.formula}, {language}); {HIGHEST_GRADE:.0f} is the most"
+                f"the pieces for patients ask for grade {found.years:.1f} ({found.formula}, {language}); {HIGHEST_GRADE:.0f} is the most"
             )
 
 

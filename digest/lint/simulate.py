@@ -40,6 +40,12 @@ class Simulated(NamedTuple):
     html: str
     label: str
 
+    @property
+    def marked(self) -> str:
+        """The HTML with the line on top, for pictures."""
+        style = "background:#ffe08a;color:#1b2a30;font:16px/1.5 sans-serif;margin:0;padding:8px 16px"
+        return re.sub(r"<body[^>]*>", lambda found: f'{found.group()}<p style="{style}">{self.label}</p>', self.html, count=1)
+
 
 _GONE = ("script", "link", "base", "iframe", "object", "embed", "applet", "noscript", "template")
 _EMPTIED = ("form", "input", "button", "select", "textarea", "label", "fieldset")

@@ -26,13 +26,13 @@ GRACEFUL = frozenset(
     """
     css-accent-color css-at-media css-at-media-prefers-color-scheme css-at-media-prefers-reduced-motion css-at-media-hover
     css-animation css-at-keyframes css-border-radius css-box-shadow css-box-sizing css-color-scheme css-cursor css-direction
-    css-hyphens css-letter-spacing css-list-style css-max-width css-min-width css-opacity css-outline css-overflow css-
-    overflow-wrap css-pseudo-class-active css-pseudo-class-focus css-pseudo-class-hover css-pseudo-class-visited css-
-    selector-attribute css-text-decoration-color css-text-decoration-thickness css-text-overflow css-text-shadow css-text-
-    underline-offset css-transition css-unit-initial css-white-space css-word-break css-word-spacing css-word-wrap html-aria-
-    hidden html-aria-label html-aria-describedby html-aria-labelledby html-lang html-dir html-meta-color-scheme html-role
-    html-comments html-doctype html-target html-loading-attribute css-max-height css-important css-vertical-align css-font
-    css-font-weight css-height html-body html-style
+    css-hyphens css-letter-spacing css-list-style css-max-width css-min-width css-opacity css-outline css-overflow
+    css-overflow-wrap css-pseudo-class-active css-pseudo-class-focus css-pseudo-class-hover css-pseudo-class-visited
+    css-selector-attribute css-text-decoration-color css-text-decoration-thickness css-text-overflow css-text-shadow
+    css-text-underline-offset css-transition css-unit-initial css-white-space css-word-break css-word-spacing css-word-wrap
+    html-aria-hidden html-aria-label html-aria-describedby html-aria-labelledby html-lang html-dir html-meta-color-scheme
+    html-role html-comments html-doctype html-target html-loading-attribute css-max-height css-important css-vertical-align
+    css-font css-font-weight css-height html-body html-style
     """.split()
 )
 

@@ -82,11 +82,29 @@ def _load(browser: Chromium, html: str) -> None:
     browser.call("Network.setBlockedURLs", urls=["http://*", "https://*", "ws://*", "wss://*", "ftp://*", "file://*"])
     browser.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1)
     frame = browser.call("Page.getFrameTree")["frameTree"]["frame"]["id"]
-    browser.call("Page.setDocumentContent", frameId=frame, html=html)
+    browser.call("Page.setDocumentContent", frameId=frame, html=_still(html))
+
+
+def _still(html: str) -> str:
+    """Without what runs, frames other pages or leads elsewhere by itself: every mail program takes that out, too."""
+    from lxml import etree
+
+    tree = etree.fromstring(html, etree.HTMLParser(huge_tree=True))
+    if tree is None:
+        return ""
+    for meta in list(tree.iter("meta")):
+        if (meta.get("http-equiv") or "").strip().lower() == "refresh":
+            meta.attrib.clear()
+    for element in list(tree.iter("script", "iframe", "frame", "object", "embed", "applet", "base", "video", "audio")):
+        element.attrib.clear()
+        element.tag = "span"
+        element.text = ""
+    doctype = "<!DOCTYPE html>\n" if html.lstrip()[:9].lower() == "<!doctype" else ""
+    return doctype + etree.tostring(tree, encoding="unicode", method="html", with_tail=False)
 
 
 def _shot(browser: Chromium, width: int) -> bytes:
-    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 600)
+    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
     size = browser.call("Page.getLayoutMetrics")["cssContentSize"]
     height = min(HIGHEST_PX, max(1, int(size["height"]) + 1))
     clip = {"x": 0, "y": 0, "width": max(width, min(int(size["width"]), 4 * width)), "height": height, "scale": 1}
