@@ -55,7 +55,7 @@ def link_syntax(letter: Letter) -> Iterator[Found]:
 
 
 def _not_an_address(href: str) -> str:
-    if re.search(r"[\s<>\"\\^`{|}]", href):
+    if re.search(r"[\s<>\"\\]", href):
         return "holds a character that no address may have"
     try:
         parts = urlsplit(href)

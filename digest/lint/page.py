@@ -22,9 +22,9 @@ def markdown(rules: Iterable[Rule]) -> str:
         for rule in listed:
             if rule.level is level:
                 lines += [
-                    f"**`{rule.id}`** {rule.reason}",
-                    f"Breaks it: `` {rule.example} ``",
-                    f"Source: {rule.source}. Mended in: `{rule.file}`.",
-                    "",
+                    f"- **`{rule.id}`** {rule.reason}",
+                    f"  Breaks it: `` {rule.example} ``.",
+                    f"  Source: {rule.source}. Mended in `{rule.file}`.",
                 ]
+        lines += [""]
     return "\n".join(lines)

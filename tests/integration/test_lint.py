@@ -171,6 +171,7 @@ def test_the_page_of_rules_is_the_rules():
     begin, end = "<!-- rules -->\n", "<!-- end of rules -->"
     assert page.partition(begin)[2].partition(end)[0].strip() == markdown(ALL_RULES).strip(), "renew it with `digest lint --rules`"
     assert all(f"`{rule}`" in page for rule in STOPPING)
+    assert STOPPING <= {rule.id for rule in lint.RULES if rule.level is Level.ERROR}
 
 
 # --- templates known to be bad -------------------------------------------------------------------------------------------
