@@ -61,7 +61,7 @@ def editions(workspace: Workspace, now: Ready) -> tuple[Looked, ...]:
     with workspace.store.read() as tx:
         planned = outcomes.selections(tx, now.row.id) if now.row.planned is not None else None
     if planned is None:
-        planned = explain.forecast(workspace, now.row.name)
+        planned = explain.forecast_of(workspace, now)
     found = [(Selection.model_validate_json(body), readers) for body, readers in planned if body]
     looked = [Looked(selection_id(selection), readers, selection) for selection, readers in found]
     return tuple(sorted(looked, key=lambda one: (-one.readers, one.name)))
