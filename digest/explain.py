@@ -80,7 +80,12 @@ def forecast(workspace: Workspace, name: str) -> list[tuple[str, int]]:
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
         material = issue.material_of(tx, workspace, row)
-    planner = plan.Planner(workspace, issue.Ready(row, material, material.compile(workspace)))
+    return forecast_of(workspace, issue.Ready(row, material, material.compile(workspace)))
+
+
+def forecast_of(workspace: Workspace, ready: issue.Ready) -> list[tuple[str, int]]:
+    """The same for an issue that is composed already."""
+    planner = plan.Planner(workspace, ready)
     kinds: dict[plan.Kind, int] = {}
     last = 0
     while True:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -27,6 +27,9 @@ from digest.store import carried, catalogue, issues, now, people, plans
 from digest.store.catalogue import Stored
 from digest.store.issues import IssueRow
 from digest.workspace import Workspace
+
+if TYPE_CHECKING:
+    from digest.lint.rule import Finding
 
 
 @dataclass(frozen=True)
@@ -300,14 +303,17 @@ def approve(workspace: Workspace, name: str) -> str:
     """Bind an editor's approval to the issue's content as it is now. Returns the content hash.
 
     Raises:
-        IssueError: no such issue, or it has begun to go out.
+        IssueError: no such issue, it has begun to go out, or the checks find an error in it.
     """
     with workspace.store.read() as tx:
         row = find(tx, name)
         material = material_of(tx, workspace, row)
     if is_frozen(row):
         raise IssueError(f"{name} is {row.state}; approval comes before sending")
-    content_hash = material.content_hash(material.compile(workspace))
+    compiled = material.compile(workspace)
+    if found := _errors(material, compiled):
+        raise IssueError(_told(name, found, "approved"))
+    content_hash = material.content_hash(compiled)
     with workspace.store.write() as tx:
         issues.move_issue(
             tx,
@@ -323,11 +329,25 @@ def approve(workspace: Workspace, name: str) -> str:
     return content_hash
 
 
+def _errors(material: Material, compiled: CompiledIssue, *, stopping: bool = False) -> tuple[Finding, ...]:
+    """What the checks hold against the whole issue; ``stopping``: only what may leave by nobody's approval."""
+    from digest.lint import editions
+
+    summaries = {stored.summary.id: stored.summary for stored in (*material.notices, *material.members)}
+    found = editions.errors(compiled, summaries, material.rules.max_html_kb * 1024, material.slot.cadence)
+    return tuple(one for one in found if one.rule in editions.STOPPING) if stopping else found
+
+
+def _told(name: str, found: Sequence[Finding], verb: str) -> str:
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"{name} is not {verb}: {found[0].text} ({found[0].rule}){more}; `digest lint {name}` tells all"
+
+
 def make_ready(workspace: Workspace, name: str) -> Ready:
     """The issue as it may leave now, its content frozen from here on.
 
     Raises:
-        IssueError: not due yet, not approved, or changed since it was approved.
+        IssueError: not due yet, not approved, changed since it was approved, or automatic with an error that would harm readers.
     """
     with workspace.store.read() as tx:
         row = find(tx, name)
@@ -349,6 +369,8 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
     compiled = material.compile(workspace)
     content_hash = material.content_hash(compiled)
     _check_approval(workspace, row, content_hash)
+    if approval_of(workspace, row.cadence) == "automatic" and (found := _errors(material, compiled, stopping=True)):
+        raise IssueWaits(_told(name, found, "sent"))
     with workspace.store.write() as tx:
         require(tx, name, row.state)
         issues.put_content(tx, row.id, zlib.compress(compiled.to_json().encode()))

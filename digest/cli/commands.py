@@ -18,6 +18,7 @@ from digest.errors import DigestError
 from digest.cli import steps
 from digest.cli import questions
 from digest.cli import timing
+from digest.cli import looking
 from digest.cli import operating
 from digest.cli import people
 from digest.cli import feedback
@@ -31,6 +32,7 @@ __all__ = [
     "care",
     "feedback",
     "help_text",
+    "looking",
     "mailing",
     "main",
     "operating",
