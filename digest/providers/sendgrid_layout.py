@@ -15,45 +15,27 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from digest.compose import CompiledIssue, Edition, phrases
 from digest.compose.clean import clean_header
 from digest.compose.edition import lines_of
-from digest.compose.parts import Document, Part, escape
+from digest.compose.parts import Part, escape
 from digest.compose.teaser import wrap
 from digest.compose.view import Lines
 from digest.errors import RenderError
 from digest.model import Placed, Selection
+from digest.providers.sendgrid_joints import BRACES, NOTHING, Joint, Side, gaps_of, groups_of, lift_ends, lines_shown, make_joint
 from digest.providers.sendgrid_lines import GROUPED, Fragments, PreheaderLines, Ref, WhyLines
 
 MAX_CONTENT_BYTES = 1_048_576  # of a version's HTML, and of its text
 MAX_SUBJECT = 255  # characters of a version's subject
-_LINES = ("WHY", "PREHEADER")  # slots made of fragments; the others are values
 _LETTER = {"WHY": "f", "PREHEADER": "a"}
 _VALUES = {"GREETING": "G", "UNSUBSCRIBE": "U", "PREFERENCES": "P", "WEB": "W", "INTRO": "I", "OVERFLOW": "O"}
 _BREAK = "r"
-# What the template's own braces could be taken together with, and what would switch them off.
-_BRACES = re.compile(r"[\\{}]{2,}|^[\\{}]|[\\{}]$")
 
 Item = dict[str, Any]
 Skeleton = tuple[dict[str, Any], list[Item]]
-_EMPTY = Part(("",))
-
-
-class Side(NamedTuple):
-    """The same stretch in HTML and in text."""
-
-    html: Part
-    text: Part
-
-
-@dataclass(frozen=True)
-class _Joint:
-    """A part cut at its line slots: one more of ``sides`` than of ``lines``."""
-
-    sides: tuple[Side, ...]
-    lines: tuple[str, ...]
 
 
 @dataclass
@@ -86,7 +68,7 @@ class _Source:
             self._need(key, name)
             return f"{{{{{{this.{name}}}}}}}"
 
-        return _BRACES.sub(value, text)
+        return BRACES.sub(value, text)
 
     def breaking(self, key: str, text: str) -> str:
         """Text each of whose blanks may be told to be a line break."""
@@ -110,7 +92,7 @@ class Layout:
     plain: str
     compiled: CompiledIssue
     groups: tuple[str, ...]
-    joints: Mapping[str, _Joint]  # by part, `gap:0` is what stands before the first group
+    joints: Mapping[str, Joint]  # by part, `gap:0` is what stands before the first group
     keys: Mapping[Side, str]  # of the stretches after a line
     why: WhyLines | None
     preheaders: PreheaderLines | None
@@ -140,7 +122,7 @@ class Layout:
         items = _Items(self.needs)
         for name, refs in self._walk(selection, lines):
             joint = self.joints[name]
-            items.start(_key(name) if joint.sides[0] != _NOTHING else "")
+            items.start(_key(name) if joint.sides[0] != NOTHING else "")
             for line, side in zip(joint.lines, joint.sides[1:], strict=True):
                 items.line(_LETTER[line], refs[line])
                 items.end(self.keys.get(side, ""))
@@ -179,9 +161,6 @@ class Layout:
             elif group == "overflow" and selection.left_out:
                 yield "overflow:0", {}
             yield f"gap:{n}", gap
-
-
-_NOTHING = Side(_EMPTY, _EMPTY)
 
 
 def _own(item: Item, own: Mapping[str, str]) -> Item:
@@ -252,17 +231,19 @@ def make_layout(compiled: CompiledIssue) -> Layout:
     Raises:
         RenderError: it cannot be one; the text names what to do.
     """
-    groups = _groups(compiled.html)
-    if groups != _groups(compiled.text):
+    groups = groups_of(compiled.html)
+    if groups != groups_of(compiled.text):
         raise RenderError(f"templates: HTML and text show their parts in another order, which one template cannot; {GROUPED}")
-    joints = {f"gap:{n}": _joint(a, b) for n, (a, b) in enumerate(zip(_gaps(compiled.html), _gaps(compiled.text), strict=True))}
-    joints |= {name: _joint(part, compiled.text.parts[name]) for name, part in compiled.html.parts.items()}
-    head, tail = _lift_ends(joints, f"gap:{len(groups)}")
+    joints = {
+        f"gap:{n}": make_joint(a, b, late=True) for n, (a, b) in enumerate(zip(gaps_of(compiled.html), gaps_of(compiled.text), strict=True))
+    }
+    joints |= {name: make_joint(part, compiled.text.parts[name]) for name, part in compiled.html.parts.items()}
+    head, tail = lift_ends(joints, f"gap:{len(groups)}")
     lines = {line for joint in joints.values() for line in joint.lines}
-    shown = _shown(compiled)
+    shown = lines_shown(compiled)
     why = WhyLines.of(compiled, in_text="WHY" in shown[False]) if "WHY" in lines else None
     preheaders = PreheaderLines.of(compiled, in_text="PREHEADER" in shown[False]) if "PREHEADER" in lines else None
-    after = dict.fromkeys(side for joint in joints.values() for side in joint.sides[1:] if side != _NOTHING)
+    after = dict.fromkeys(side for joint in joints.values() for side in joint.sides[1:] if side != NOTHING)
     keys = {side: f"u{n}" for n, side in enumerate(after)}
     source = _Source()
     written = []
@@ -320,84 +301,3 @@ def _subject(compiled: CompiledIssue) -> tuple[str, tuple[str, str] | None]:
         if len(text) <= MAX_SUBJECT and not re.search(r"[\\{}]", usual + notices):
             return text, (usual, notices)
     return "{{{subject}}}", None
-
-
-def _lift_ends(joints: dict[str, _Joint], last: str) -> tuple[Side, Side]:
-    """Take out what every email begins and ends with, so that the template is seen to be an HTML document."""
-    first, head, tail = joints["gap:0"], _NOTHING, _NOTHING
-    if not any(part.slots or _BRACES.search(part.pieces[0]) for part in first.sides[0]):
-        head = first.sides[0]
-        joints["gap:0"] = _Joint((_NOTHING, *first.sides[1:]), first.lines)
-    joint = joints[last]
-    html, text = joint.sides[-1]
-    if not any(_BRACES.search(part.pieces[-1]) for part in (html, text)):
-        tail = Side(Part((html.pieces[-1],)), Part((text.pieces[-1],)))
-        left = Side(Part((*html.pieces[:-1], "")), Part((*text.pieces[:-1], "")))
-        joints[last] = _Joint((*joint.sides[:-1], left), joint.lines)
-    return head, tail
-
-
-def _groups(document: Document) -> tuple[str, ...]:
-    return tuple(item for item in document.frame if isinstance(item, str))
-
-
-def _gaps(document: Document) -> list[Part]:
-    """What stands before, between and after the groups, empty where nothing does."""
-    found = [_EMPTY]
-    for item in document.frame:
-        if isinstance(item, str):
-            found.append(_EMPTY)
-        else:
-            found[-1] = item
-    return found
-
-
-def _shown(compiled: CompiledIssue) -> dict[bool, set[str]]:
-    """Which lines HTML (True) and text (False) show.
-
-    Raises:
-        RenderError: one of them shows a line in some places where the other does, and not in others.
-    """
-    found: dict[bool, set[str]] = {}
-    for html, document, other in ((True, compiled.html, compiled.text), (False, compiled.text, compiled.html)):
-        pairs = [*zip(_gaps(document), _gaps(other), strict=True), *((part, other.parts[name]) for name, part in document.parts.items())]
-        found[html] = {slot for part, _ in pairs for slot in part.slots if slot in _LINES}
-        for line in found[html]:
-            if any(part.slots.count(line) < that.slots.count(line) for part, that in pairs):
-                raise RenderError(
-                    f"templates: HTML and text show the {line.lower()} line in other places, which one template cannot; {GROUPED}"
-                )
-    return found
-
-
-def _joint(html: Part, text: Part) -> _Joint:
-    """Both sides of a part, cut at the same lines; a line that one of them does not show has nothing after it there."""
-    cuts = _cut(html), _cut(text)
-    lines = max((lines for _, lines in cuts), key=len)
-    sides = [_spread(parts, shown, lines) for parts, shown in cuts]
-    return _Joint(tuple(Side(a, b) for a, b in zip(*sides, strict=True)), lines)
-
-
-def _cut(part: Part) -> tuple[list[Part], tuple[str, ...]]:
-    parts, here, lines = [], [part.pieces[0]], []
-    for slot, text in zip(part.pieces[1::2], part.pieces[2::2], strict=True):
-        if slot in _LINES:
-            parts.append(Part(tuple(here)))
-            lines.append(slot)
-            here = [text]
-        else:
-            here += (slot, text)
-    return [*parts, Part(tuple(here))], tuple(lines)
-
-
-def _spread(parts: Sequence[Part], shown: Sequence[str], lines: Sequence[str]) -> list[Part]:
-    found, at = [parts[0]], 0
-    for line in lines:
-        if at < len(shown) and shown[at] == line:
-            at += 1
-            found.append(parts[at])
-        else:
-            found.append(_EMPTY)
-    if at != len(shown):
-        raise RenderError(f"templates: HTML and text show their lines in another order, which one template cannot; {GROUPED}")
-    return found
