@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import regex
@@ -18,14 +19,22 @@ def clusters(text: str) -> list[str]:
     return list(_CLUSTERS.findall(text))
 
 
+def count(text: str) -> int:
+    """How many there are. In ASCII every character is one, save CR LF."""
+    return len(text) if text.isascii() and "\r" not in text else len(clusters(text))
+
+
 def cut(text: str, limit: int) -> str:
     """``text`` if it has at most ``limit`` grapheme clusters, else its beginning and an ellipsis, together no longer.
 
     Ends after a sentence if one ends in the last two fifths, else after a word, and between two clusters where a script
     has no spaces. Never longer than 12 bytes a cluster on average, so that a pile of accents cannot fill an email.
     """
-    if len(text) <= limit and text.isascii():
-        return text
+    return text if len(text) <= limit and text.isascii() else _cut(text, limit)
+
+
+@functools.lru_cache(4096)
+def _cut(text: str, limit: int) -> str:
     pieces = clusters(text)
     room = _within_bytes(pieces, limit, 12 * limit + 160)
     if room == len(pieces):
@@ -65,6 +74,10 @@ def wrap(text: str, width: int = 72, indent: str = "") -> str:
 
     A line break in ``text`` stays one. A no-break space is kept. Text without spaces breaks between grapheme clusters.
     """
+    if not indent and "\n" not in text and "  " not in text:
+        easy = _wrap_easy(text.strip(" "), width)
+        if easy is not None:
+            return easy
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
@@ -76,6 +89,18 @@ def wrap(text: str, width: int = 72, indent: str = "") -> str:
                 line = f"{line} {word}" if line else word
         lines.append(indent + line if line else "")
     return "\n".join(lines)
+
+
+def _wrap_easy(rest: str, width: int) -> str | None:
+    """One paragraph, its words parted by single blanks; None where one of them is longer than a line."""
+    lines = []
+    while len(rest) > width:
+        at = rest.rfind(" ", 0, width + 1)
+        if at < 0:
+            return None
+        lines.append(rest[:at])
+        rest = rest[at + 1 :]
+    return "\n".join([*lines, rest])
 
 
 def _short(words: list[str], width: int) -> list[str]:
