@@ -1,7 +1,8 @@
 """The limited process in which editors' templates run; started by `render`, never imported by the rest.
 
-Reads one job as JSON from stdin and writes one answer as JSON to stdout. Before a template runs, the process has given up
-memory, processor time, writing files and, by allowing no further file descriptor, every file and every socket.
+Reads its limits (one line of JSON) and one job (JSON) from stdin, writes one answer as JSON to stdout, and ends: no job meets what
+another left behind. Before a template runs, the process has given up memory, processor time, writing files and, by allowing no
+further file descriptor, every file and every socket. It may be started long before there is a job; without one it just ends.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ class Wrong(Exception):
 
 def main() -> None:
     """Do the job; whatever goes wrong in a template is part of the answer."""
-    limits = json.loads(sys.argv[1])
+    _warm_up()
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return  # whoever started it has gone, or does not need it any more
+    limits = json.loads(line)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, limits["output_bytes"])
     _limit(resource.RLIMIT_CPU, limits["cpu_s"], more=2)  # two seconds to say where it was
@@ -56,8 +61,7 @@ def main() -> None:
         if sys.platform == "linux":  # macOS does not know this limit
             raise
     signal.signal(signal.SIGXCPU, _out_of_time)
-    job = json.load(sys.stdin)
-    _warm_up()
+    job = json.load(sys.stdin.buffer)
     _limit(resource.RLIMIT_NOFILE, 3)
     json.dump(answer(job), sys.stdout)
 

@@ -8,6 +8,8 @@ import re
 import regex
 
 _CLUSTERS = regex.compile(r"\X")
+# No two of these are one cluster: nothing combines below U+0300, nor among dashes, quotation marks, dots. CR LF would be one.
+_SINGLE = re.compile(r"[\x00-\x0c\x0e-\u02ff\u2010-\u2027]*")
 # A full stop ends a sentence if a space and no small letter follow; Chinese, Japanese and Devanagari stops need no space.
 _SENTENCE_END = regex.compile(r"(?:[.!?؟][\"'”’)\]]*(?=\s+[^\p{Ll}\s])|[。！？।])")
 _ABBREVIATION = regex.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|approx|al|dr|prof|st|no|fig|etc|bzw|ca|z\.b)|\b\p{Lu})\.$", regex.I)
@@ -16,12 +18,12 @@ _LOOSE_END = " ,;:–—-([{/\u00a0«„“‘"
 
 def clusters(text: str) -> list[str]:
     """What a reader sees as single characters: an emoji family is one, a letter with its accents too."""
-    return list(_CLUSTERS.findall(text))
+    return list(text) if _SINGLE.fullmatch(text) else list(_CLUSTERS.findall(text))
 
 
 def count(text: str) -> int:
-    """How many there are. In ASCII every character is one, save CR LF."""
-    return len(text) if text.isascii() and "\r" not in text else len(clusters(text))
+    """How many of them there are."""
+    return len(text) if _SINGLE.fullmatch(text) else len(clusters(text))
 
 
 def cut(text: str, limit: int) -> str:
