@@ -107,11 +107,12 @@ def answer(job: Mapping[str, Any]) -> dict[str, Any]:
     """
     notes: list[Note] = []
     found: dict[str, Any] = {"documents": [], "phrases": [], "notes": notes}
+    made = {html: environment(job["templates"], html=html, notes=notes) for html in (True, False)}
     try:
         notes += syntax_notes(job["templates"])
         if not notes:
-            found["phrases"] = _guarded(notes, lambda: _phrases(job, notes)) or []
-            found["documents"] = [_guarded(notes, lambda d=document: _document(job, d, notes)) for document in job["documents"]]
+            found["phrases"] = _guarded(notes, lambda: _phrases(job, made[False])) or []
+            found["documents"] = [_guarded(notes, lambda d=document: _document(job, d, made)) for document in job["documents"]]
     except OutOfTime as error:
         notes.append((*place(error.__traceback__), "takes too long; is there a loop in a loop?"))
     if notes:
@@ -151,10 +152,9 @@ def syntax_notes(templates: Mapping[str, str]) -> list[Note]:
     return notes
 
 
-def _phrases(job: Mapping[str, Any], notes: list[Note]) -> list[str]:
+def _phrases(job: Mapping[str, Any], made: Environment) -> list[str]:
     if not job["phrases"]:
         return []
-    made = environment(job["templates"], html=False, notes=notes)
     module = made.get_template(PHRASES).make_module(dict(job["common"]))
     missing = dict.fromkeys(name for name, *_ in job["phrases"] if not hasattr(module, name))
     if missing:
@@ -162,11 +162,15 @@ def _phrases(job: Mapping[str, Any], notes: list[Note]) -> list[str]:
     return [" ".join(str(getattr(module, name)(*arguments)).split(" ")).strip() for name, *arguments in job["phrases"]]
 
 
-def _document(job: Mapping[str, Any], document: Mapping[str, Any], notes: list[Note]) -> str:
+def _document(job: Mapping[str, Any], document: Mapping[str, Any], environments: Mapping[bool, Environment]) -> str:
     name, html = document["template"], ".mjml" in document["template"]
-    made = environment(job["templates"], html=html, notes=notes)
+    made = environments[html]
+    # Compiled templates are kept for the next document, for compiling them took most of the time; what they keep for
+    # themselves (the module that an import without context gives) begins anew.
+    for template in made.cache.values() if made.cache is not None else ():
+        template._module = None
     text = made.get_template(name).render({**job["common"], **document["data"]})
-    if notes:
+    if made.notes:
         return ""
     return _html(made, job["templates"], name, text) if html else _without_remains(text, name, job["templates"])
 

@@ -154,7 +154,7 @@ class Body:
     @cached_property
     def sound(self) -> bool:
         """Whether each of its pieces can go over the wire as it is, see `Piece.sound`."""
-        return all([piece.sound for piece in self.pieces])
+        return all(piece.sound for piece in self.pieces)
 
     @cached_property
     def size(self) -> int:
