@@ -49,6 +49,7 @@ delivery:
   provider: sendgrid
   allow: ["*"]
   max_per_minute: 100000000
+  processes: %(processes)d
   sendgrid: {base_url: "%(url)s", batch: %(batch)d, calls: %(calls)d}
 """
 _FIRST = ("Ana", "Ben", "Chloë", "Dai", "Elif", "Femi", "Grace", "Hiro", "Inés", "Jo")
@@ -59,7 +60,9 @@ def fill(folder: Path, readers: int, seed: int, followed: int, pieces: int, most
     """A workspace with a draft to plan: ``pieces`` summaries, ``followed`` interests, ``readers`` who follow up to ``most`` of them."""
     draw = random.Random(seed)
     listed = "".join(f"- {{id: i{n}, label: Interest number {n}, match: {{tag: t{n}}}}}\n" for n in range(followed))
-    make_workspace(folder, config=CONFIG + SETTINGS % {"url": "http://127.0.0.1:1", "batch": 1000, "calls": 2}, interests=listed)
+    make_workspace(
+        folder, config=CONFIG + SETTINGS % {"url": "http://127.0.0.1:1", "batch": 1000, "calls": 2, "processes": 1}, interests=listed
+    )
     start = datetime(2026, 4, 2, tzinfo=UTC)
     with open_workspace(folder, ON) as workspace:
         with workspace.store.write() as tx:
@@ -230,7 +233,7 @@ def run(readers: int, given: argparse.Namespace, folder: Path) -> dict[str, Any]
     fill(home, readers, given.seed, given.interests, given.summaries, given.follow)
     sink = Sink(given.sink, folder) if given.send else None
     if sink:
-        filled = SETTINGS % {"url": sink.url, "batch": given.batch, "calls": given.calls}
+        filled = SETTINGS % {"url": sink.url, "batch": given.batch, "calls": given.calls, "processes": given.processes}
         (home / "config.yaml").write_text(CONFIG + filled, encoding="utf-8")
     command = [sys.executable, "-m", "benchmarks.million", "--be", "job", "--folder", str(home), *(["--send"] if given.send else [])]
     try:
@@ -267,6 +270,7 @@ def main() -> None:
     parser.add_argument("--sink", choices=("thin", "strict"), default="thin")
     parser.add_argument("--batch", type=int, default=1000)
     parser.add_argument("--calls", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1, help="delivery.processes")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--be", choices=("all", "job", "thin-sink", "fill"), default="all", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -283,8 +287,15 @@ def main() -> None:
             print(json.dumps(results[-1]), file=sys.stderr)  # noqa: T201
     what = "whole_s" if given.send else "plan_s"
     settings = {"seed": given.seed, "interests": given.interests, "summaries": given.summaries, "follow": given.follow}
-    sent = {"sink": given.sink, "batch": given.batch, "calls": given.calls} if given.send else {}
-    print(json.dumps({**settings, **sent, "runs": results, "exponents": list(growth(results, what))}))  # noqa: T201
+    sent = {"sink": given.sink, "batch": given.batch, "calls": given.calls, "processes": given.processes} if given.send else {}
+    exponents = list(growth(results, what))
+    told = {  # of the largest list, and the worst of all steps
+        "plan_s": results[-1]["plan_s"],
+        "peak_mib": max(found.get("send_mib", found["plan_mib"]) for found in results),
+        **({"job_s": results[-1]["whole_s"]} if given.send else {}),
+        **({"growth": max(exponents)} if exponents else {}),
+    }
+    print(json.dumps({**settings, **sent, "runs": results, "exponents": exponents, **told}))  # noqa: T201
     return None
 
 

@@ -43,22 +43,42 @@ class Figure(NamedTuple):
     unit: str = ""
 
 
+PLAN = ("--readers 5000 20000", "--readers 10000 100000 1000000")
+JOB = ("--readers 5000 20000 --send", "--readers 10000 100000 1000000 --send")
+SMTP = ("--messages 3000 --rounds 2 --batch 100", "--messages 10000 --batch 100 --processes 2")
+SPEED = ("--seconds 3", "--seconds 10")
+MODES = ("--readers 1000", "")
+FEEDS = ("--rounds 1", "")
 TABLE = (
-    Figure("compose_speed", "", "", "naive_ratio", "messages composed a second and core", "the naive pipeline", 1000, True, "×"),
-    Figure("compose_speed", "", "", "join_ratio", "messages composed a second and core", 'b"".join alone', 0.5, True, "×"),
-    Figure("smtp_handover", "--messages 2000 --rounds 3", "", "ratio", "SMTP hand-over with the ledger", "smtp-source -d", 0.8, True, "×"),
-    Figure("million", "--subscribers 20000", "", "plan_s", "plan and select", "-", 60, unit=" s"),
-    Figure("million", "--subscribers 20000", "", "peak_mib", "peak memory", "-", 256, unit=" MiB"),
-    Figure("million", "--subscribers 20000", "", "job_s", "the same to the SendGrid stand-in", "-", 180, unit=" s"),
-    Figure("million", "--subscribers 20000", "", "growth", "growth of time with subscribers, as a power", "-", 1.05),
-    Figure("million", "--subscribers 20000", "", "worst_ratio", "every reader another selection", "the common case", 2, unit="×"),
-    Figure("template_mode", "", "", "bytes_ratio", "mode: template, bytes", "mode: grouped", 1 / 50),
-    Figure("template_mode", "", "", "requests_ratio", "mode: template, requests", "mode: grouped", 1 / 100),
+    Figure("compose_speed", *SPEED, "against_naive", "messages composed a second and core", "the naive pipeline", 1000, True, "×"),
+    Figure("compose_speed", *SPEED, "against_join", "messages composed a second and core", 'b"".join alone', 0.5, True, "×"),
+    Figure("compose_speed", *SPEED, "worst_costs", "a message, each reader another selection", "the common case", 2, unit="×"),
+    Figure("smtp_handover", *SMTP, "ratio", "SMTP hand-over with the ledger", "smtp-source -d", 0.8, True, "×"),
+    Figure("million", *PLAN, "plan_s", "plan and select", "-", 60, unit=" s"),
+    Figure("million", *PLAN, "peak_mib", "its peak memory", "-", 256, unit=" MiB"),
+    Figure("million", *PLAN, "growth", "growth of its time with subscribers, as a power", "-", 1.05),
+    Figure("million", *JOB, "job_s", "the whole job to the SendGrid stand-in", "-", 180, unit=" s"),
+    Figure("million", *JOB, "peak_mib", "its peak memory", "-", 256, unit=" MiB"),
+    Figure("million", *JOB, "growth", "growth of its time with subscribers, as a power", "-", 1.05),
+    Figure("template_mode", *MODES, "bytes_ratio", "mode: grouped, bytes", "mode: template", 50, True, "×"),
+    Figure("template_mode", *MODES, "requests_ratio", "mode: grouped, requests", "mode: template", 100, True, "×"),
+    Figure("template_mode", *MODES, "different_messages", "messages that differ between the two", "-", 0),
     Figure("startup", "--rounds 11", "", "help_ratio", "digest --help", "python -c pass", 4, unit="×"),
-    Figure("preview", "", "", "renewed_ms", "template saved to preview renewed", "-", 300, unit=" ms"),
-    Figure("feeds", "--rounds 1", "", "unchanged_s", "500 feeds, nothing changed", "-", 2, unit=" s"),
-    Figure("feeds", "--rounds 1", "", "new_s", "500 feeds, all new", "-", 15, unit=" s"),
+    Figure("preview_speed", "", "", "renewed_ms", "template saved to preview renewed", "-", 300, unit=" ms"),
+    Figure("feeds", *FEEDS, "unchanged_s", "500 feeds, nothing changed", "-", 2, unit=" s"),
+    Figure("feeds", *FEEDS, "new_s", "500 feeds, all new", "-", 15, unit=" s"),
 )
+# Where a goal is not reached: what stands in the way, for RESULTS.md.
+BECAUSE = {
+    "against_naive": "the names, links and header fields of each reader are checked and encoded anew, in Python, for every message",
+    "against_join": "joining takes under 2 us; checking one link takes as long, and a message has three, an address and a name",
+    "worst_costs": "some 120 pieces are chosen and put together in Python for one message, where the common case has them joined already",
+    "ratio": "smtp-source sends one prepared message in C and keeps no record; ours is made, hashed, claimed and settled durably",
+    "job_s": "each request has a claim and a settlement of its own in the ledger, and the package opens a connection for each",
+    "plan_s": "each reader is a row read, an edition looked up and a row written",
+    "growth": "small lists cost the same fixed time, and on a shared machine two runs are not alike",
+    "renewed_ms": "the two small emails that prove the parts independent are inlined by premailer each time, too",
+}
 
 
 class Result(NamedTuple):
@@ -180,6 +200,10 @@ def table_of(results: Sequence[Result], size: str, date: str) -> str:
         reached = number(one.reached, figure.unit) if one.reached is not None else f"**missing**: {one.why}"
         word = "" if one.reached is None else "yes" if one.met else "**no**"
         lines.append(f"| {figure.name} | {figure.against} | {goal} | {reached} | {word} | `{one.command}` |")
+    short = [one for one in results if one.reached is not None and not one.met]
+    if short:
+        lines += ["", "Not reached, because:", ""]
+        lines += [f"- {one.figure.name} / {one.figure.against}: {BECAUSE.get(one.figure.key, 'not yet looked into')}." for one in short]
     return "\n".join([*lines, "", "![Each figure as a share of its goal](results.svg)", ""])
 
 

@@ -405,6 +405,12 @@ def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
+@functools.lru_cache(256)
+def _parsed_date(header: str) -> datetime:
+    """Many readers' messages bear the same date."""
+    return parsedate_to_datetime(header)
+
+
 def slots(workspace: Workspace, did: str, sid: str, address: str, name: str, date_header: str) -> Slots:
     """One reader's own values: address, name and signed links, which carry the message's date and not the hour of composing."""
     base, key = workspace.config.newsletter.url, workspace.store.vault.link_keys
@@ -415,6 +421,6 @@ def slots(workspace: Workspace, did: str, sid: str, address: str, name: str, dat
         name=name,
         unsubscribe_url=f"{base}/{tokens.PATHS['unsubscribe']}/{leave}",
         unsubscribe_mailto=f"mailto:{mailbox}?subject={leave}" if mailbox else "",
-        preferences_url=tokens.link(base, "preferences", sid, key, parsedate_to_datetime(date_header)),
+        preferences_url=tokens.link(base, "preferences", sid, key, _parsed_date(date_header)),
         web_url=tokens.link(base, "web", did, key),
     )

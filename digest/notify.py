@@ -15,7 +15,6 @@ from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
 from digest import compose, tokens
-from digest.compose import wire
 from digest.compose.parts import Body, Part, escape
 from digest.compose.phrases import Phrases
 from digest.dispatch import StatusReport
@@ -212,8 +211,8 @@ def edition(newsletter: str, letter: Letter, name: str = "") -> compose.Edition:
     return compose.Edition(
         subject=letter.subject,
         preheader="",
-        html=Body((html,), (wire.encode(html),), ()),
-        text=Body((text,), (wire.encode(text),), ()),
+        html=Body.of(html),
+        text=Body.of(text),
         html_bytes=len(html.encode()),
         teasers=0,
         newsletter=newsletter,

@@ -1,7 +1,8 @@
 """The limited process in which editors' templates run; started by `render`, never imported by the rest.
 
-Reads one job as JSON from stdin and writes one answer as JSON to stdout. Before a template runs, the process has given up
-memory, processor time, writing files and, by allowing no further file descriptor, every file and every socket.
+Reads its limits (one line of JSON) and one job (JSON) from stdin, writes one answer as JSON to stdout, and ends: no job meets what
+another left behind. Before a template runs, the process has given up memory, processor time, writing files and, by allowing no
+further file descriptor, every file and every socket. It may be started long before there is a job; without one it just ends.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ class Wrong(Exception):
 
 def main() -> None:
     """Do the job; whatever goes wrong in a template is part of the answer."""
-    limits = json.loads(sys.argv[1])
+    _warm_up()
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return  # whoever started it has gone, or does not need it any more
+    limits = json.loads(line)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, limits["output_bytes"])
     _limit(resource.RLIMIT_CPU, limits["cpu_s"], more=2)  # two seconds to say where it was
@@ -56,8 +61,7 @@ def main() -> None:
         if sys.platform == "linux":  # macOS does not know this limit
             raise
     signal.signal(signal.SIGXCPU, _out_of_time)
-    job = json.load(sys.stdin)
-    _warm_up()
+    job = json.load(sys.stdin.buffer)
     _limit(resource.RLIMIT_NOFILE, 3)
     json.dump(answer(job), sys.stdout)
 
@@ -103,11 +107,12 @@ def answer(job: Mapping[str, Any]) -> dict[str, Any]:
     """
     notes: list[Note] = []
     found: dict[str, Any] = {"documents": [], "phrases": [], "notes": notes}
+    made = {html: environment(job["templates"], html=html, notes=notes) for html in (True, False)}
     try:
         notes += syntax_notes(job["templates"])
         if not notes:
-            found["phrases"] = _guarded(notes, lambda: _phrases(job, notes)) or []
-            found["documents"] = [_guarded(notes, lambda d=document: _document(job, d, notes)) for document in job["documents"]]
+            found["phrases"] = _guarded(notes, lambda: _phrases(job, made[False])) or []
+            found["documents"] = [_guarded(notes, lambda d=document: _document(job, d, made)) for document in job["documents"]]
     except OutOfTime as error:
         notes.append((*place(error.__traceback__), "takes too long; is there a loop in a loop?"))
     if notes:
@@ -147,10 +152,9 @@ def syntax_notes(templates: Mapping[str, str]) -> list[Note]:
     return notes
 
 
-def _phrases(job: Mapping[str, Any], notes: list[Note]) -> list[str]:
+def _phrases(job: Mapping[str, Any], made: Environment) -> list[str]:
     if not job["phrases"]:
         return []
-    made = environment(job["templates"], html=False, notes=notes)
     module = made.get_template(PHRASES).make_module(dict(job["common"]))
     missing = dict.fromkeys(name for name, *_ in job["phrases"] if not hasattr(module, name))
     if missing:
@@ -158,11 +162,15 @@ def _phrases(job: Mapping[str, Any], notes: list[Note]) -> list[str]:
     return [" ".join(str(getattr(module, name)(*arguments)).split(" ")).strip() for name, *arguments in job["phrases"]]
 
 
-def _document(job: Mapping[str, Any], document: Mapping[str, Any], notes: list[Note]) -> str:
+def _document(job: Mapping[str, Any], document: Mapping[str, Any], environments: Mapping[bool, Environment]) -> str:
     name, html = document["template"], ".mjml" in document["template"]
-    made = environment(job["templates"], html=html, notes=notes)
+    made = environments[html]
+    # Compiled templates are kept for the next document, for compiling them took most of the time; what they keep for
+    # themselves (the module that an import without context gives) begins anew.
+    for template in made.cache.values() if made.cache is not None else ():
+        template._module = None
     text = made.get_template(name).render({**job["common"], **document["data"]})
-    if notes:
+    if made.notes:
         return ""
     return _html(made, job["templates"], name, text) if html else _without_remains(text, name, job["templates"])
 

@@ -92,30 +92,29 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
         ValueError: a link or a field of the envelope is malformed, or something has a character that must not be on the wire.
     """
     to = header.address_of(reader.name, reader.email, utf8=True)
-    boundary = _boundary(edition)
     addressed = header.mailbox_field("To", to)
-    head = addressed.encode() + (
-        header.date_field(envelope.date)
+    own = (
+        addressed
+        + header.date_field(envelope.date)
         + header.message_id_field(envelope.message_id)
         + header.unsubscribe_fields(reader.unsubscribe_url, reader.unsubscribe_mailto)
-        + _fixed_head(
-            edition.newsletter, edition.subject, envelope.sender, envelope.reply_to, envelope.list_id, envelope.feedback_id, boundary
-        )
-    ).encode("ascii")
+    ).encode()
+    if not (own.isascii() or to.needs_utf8):
+        raise ValueError("the message has a character that must not be on the wire")
+    fixed = _fixed_head(edition, envelope)
     if to.needs_utf8 or not _ORDINARY.fullmatch(to.name):
         # The one field that a reader has a hand in; the others are checked by form, or once for the edition.
         verify(addressed.encode() + b"\r\n", {"To": to}, parts=0)
-    if not (edition.html.sound and edition.text.sound and _HEAD.fullmatch(head)):
+    if not (edition.html.sound and edition.text.sound and _HEAD.fullmatch(own)):
         raise ValueError("the message has a character that must not be on the wire")
-    text = slots_of(edition, reader)
     plain, html = {}, {}
-    for name, value in text.items():
+    for name, value in slots_of(edition, reader).items():
         plain[name] = coded = wire.encode(value)
         html[name] = coded if (shown := escape(value)) == value else wire.encode(shown)
     if edition.plain_text:
-        return head + b"\r\n" + edition.text.fill_wire(plain).removesuffix(wire.SOFT_BREAK)
+        return own + fixed + b"\r\n" + edition.text.fill_wire(plain).removesuffix(wire.SOFT_BREAK)
     first, rest = _mould(edition)
-    pieces = [head, first]
+    pieces = [own, fixed, first]
     for is_html, slot, piece in rest:
         pieces.append(html[slot] if is_html else plain[slot])
         pieces.append(piece)
@@ -158,11 +157,19 @@ _HEAD = re.compile(rb"(?:(?!\.)[^\r\n]+\r\n)++")
 _ORDINARY = re.compile(r"[A-Za-z0-9]+(?:[ '-][A-Za-z0-9]+)*|")  # what no reader of headers can take for anything else
 
 
-def _fixed_head(newsletter: str, subject: str, sender: str, reply_to: str, list_id: str, feedback_id: str, boundary: str) -> str:
-    """The fields that all readers of an edition share. What editions share, too, is verified once for all of them."""
-    before, after = _frame(newsletter, sender, reply_to, list_id, feedback_id)
-    kind = f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n' if boundary else _ONE_PART
-    return f"{before}{_subject(subject)}{after}{kind}"
+def _fixed_head(edition: Edition, envelope: Envelope) -> bytes:
+    """The fields that all readers of an edition share, kept with it. What editions share, too, is verified once for all of them."""
+    key = (envelope.sender, envelope.reply_to, envelope.list_id, envelope.feedback_id)
+    kept: tuple[tuple[str, ...], bytes] | None = edition.__dict__.get("_fixed_head")
+    if kept is None or kept[0] != key:
+        before, after = _frame(edition.newsletter, *key)
+        boundary = _boundary(edition)
+        kind = f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n' if boundary else _ONE_PART
+        head = f"{before}{_subject(edition.subject)}{after}{kind}".encode("ascii")
+        if not _HEAD.fullmatch(head):
+            raise ValueError("the message has a character that must not be on the wire")
+        edition.__dict__["_fixed_head"] = kept = (key, head)
+    return kept[1]
 
 
 @functools.lru_cache(512)

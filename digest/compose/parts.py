@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +25,56 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+class Piece:
+    """A stretch of text with nothing of a reader in it. What is asked of it is found once, however many editions share it."""
+
+    slot = ""  # see `Slot`
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Piece) and (self.text, self.slot) == (other.text, other.slot)
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.slot))
+
+    @cached_property
+    def wire(self) -> bytes:
+        """It in quoted-printable."""
+        return wire.encode(self.text)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes after decoding."""
+        return wire.size(self.text)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of its text."""
+        return hashlib.sha256(self.text.encode()).digest()
+
+    @cached_property
+    def sound(self) -> bool:
+        """Whether it can go over the wire as it is: whole lines of ASCII, each ended by CRLF, none with a dot in front. A lone CR
+        or LF is a line end to some servers: a message within a message (RELIABILITY section 4, VU#302671).
+        """
+        return _SOUND.fullmatch(self.wire) is not None
+
+
+class Slot(Piece):
+    """The place of a value: a piece without text, told from others by its name."""
+
+    def __init__(self, slot: str) -> None:
+        super().__init__("")
+        self.slot = slot
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of its name, in a form that no text has."""
+        return hashlib.sha256(b"\xff" + self.slot.encode()).digest()
+
+
 @dataclass(frozen=True)
 class Part:
     """Text with slots. ``pieces`` alternate: text, name of a slot, text, …; there is always a text at both ends."""
@@ -42,9 +93,9 @@ class Part:
         return self.pieces[1::2]
 
     @cached_property
-    def wire(self) -> tuple[bytes, ...]:
-        """The pieces encoded as quoted-printable (slots empty)."""
-        return tuple(b"" if n % 2 else wire.encode(piece) for n, piece in enumerate(self.pieces))
+    def stretches(self) -> tuple[Piece, ...]:
+        """The same: stretches that hold something, and slots."""
+        return tuple(Slot(piece) if n % 2 else Piece(piece) for n, piece in enumerate(self.pieces) if n % 2 or piece)
 
     @cached_property
     def size(self) -> int:
@@ -53,16 +104,38 @@ class Part:
 
     def fill(self, values: Mapping[str, str]) -> str:
         """The text with every slot replaced by its value."""
-        return "".join(values[piece] if n % 2 else piece for n, piece in enumerate(self.pieces))
+        return "".join([values[piece] if n % 2 else piece for n, piece in enumerate(self.pieces)])
 
 
 @dataclass(frozen=True)
 class Body:
-    """One side (HTML or text) of an edition. ``texts`` and ``wires`` are its fixed stretches, ``slots`` what stands between."""
+    """One side (HTML or text) of an edition: fixed pieces, and the slots of its reader between them."""
 
-    texts: tuple[str, ...]
-    wires: tuple[bytes, ...]
-    slots: tuple[str, ...]
+    pieces: Sequence[Piece]
+
+    @classmethod
+    def of(cls, text: str) -> Body:
+        """One that is the same for everybody."""
+        return cls((Piece(text),))
+
+    @cached_property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the slots, in order, with repetitions."""
+        return tuple([piece.slot for piece in self.pieces if piece.slot])
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """What stands before, between and after the slots."""
+        return tuple("".join([piece.text for piece in run]) for run in self._runs())
+
+    @cached_property
+    def wires(self) -> tuple[bytes, ...]:
+        """The same in quoted-printable."""
+        return tuple([b"".join([piece.wire for piece in run]) for run in self._runs()])
+
+    def _runs(self) -> list[Sequence[Piece]]:
+        at = [-1, *[n for n, piece in enumerate(self.pieces) if piece.slot], len(self.pieces)]
+        return [self.pieces[before + 1 : after] for before, after in zip(at, at[1:], strict=False)]
 
     def fill(self, values: Mapping[str, str]) -> str:
         """The whole text for one reader."""
@@ -80,35 +153,31 @@ class Body:
 
     @cached_property
     def sound(self) -> bool:
-        """Whether its fixed stretches can go over the wire as they are: whole lines of ASCII, each ended by CRLF, none with a dot
-        in front. A lone CR or LF is a line end to some servers: a message within a message (RELIABILITY section 4, VU#302671).
-        """
-        return all(_SOUND.fullmatch(piece) for piece in self.wires)
+        """Whether each of its pieces can go over the wire as it is, see `Piece.sound`."""
+        return all(piece.sound for piece in self.pieces)
 
     @cached_property
     def size(self) -> int:
         """Bytes of the fixed stretches after decoding."""
-        return sum(wire.size(text) for text in self.texts)
+        return sum([piece.size for piece in self.pieces])
+
+    @cached_property
+    def digest(self) -> bytes:
+        """What tells it from any other, made of its pieces' digests: their texts are hashed once for all editions."""
+        return hashlib.sha256(b"".join([piece.digest for piece in self.pieces])).digest()
 
 
-def join(parts: Iterable[tuple[Part, Mapping[str, str]]]) -> Body:
+def join(parts: Iterable[tuple[Part, Mapping[str, str | Piece]]]) -> Body:
     """Parts one after another with the values known so far; slots without one stay slots."""
-    texts: list[list[str]] = [[]]
-    wires: list[list[bytes]] = [[]]
-    slots: list[str] = []
+    pieces: list[Piece] = []
     for part, values in parts:
-        for n, (piece, coded) in enumerate(zip(part.pieces, part.wire, strict=True)):
-            if n % 2 == 0:
-                texts[-1].append(piece)
-                wires[-1].append(coded)
-            elif piece in values:
-                texts[-1].append(values[piece])
-                wires[-1].append(wire.encode(values[piece]))
-            else:
-                slots.append(piece)
-                texts.append([])
-                wires.append([])
-    return Body(tuple(map("".join, texts)), tuple(map(b"".join, wires)), tuple(slots))
+        if not values:
+            pieces += part.stretches
+            continue
+        for piece in part.stretches:
+            value = values.get(piece.slot, piece) if piece.slot else piece
+            pieces.append(value if isinstance(value, Piece) else Piece(value))
+    return Body(pieces)
 
 
 @dataclass(frozen=True)

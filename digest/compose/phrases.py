@@ -15,7 +15,7 @@ from babel.lists import format_list
 
 from digest.compose import clean, markers, wire
 from digest.compose.parts import Part, escape
-from digest.compose.teaser import clusters, cut
+from digest.compose.teaser import clusters, count, cut
 from digest.compose.view import Lines
 from digest.errors import RenderError
 from digest.model import Selection
@@ -110,12 +110,17 @@ class Known:
     labels: Mapping[str, str]
     language: str
 
+    @functools.cached_property
+    def kept(self) -> dict[tuple[str, tuple[str, ...]], str]:
+        """The "You follow …" lines made so far, by interest and further interests: few, and each stands in many editions."""
+        return {}
+
 
 def subject(phrases: Phrases, known: Known, selection: Selection) -> str:
     """One line of about 60 clusters that names the newsletter and, where the words want it, the first piece."""
     if not selection.teasers:
         return clean.clean_header(phrases.say("subject_notices"))
-    room = SUBJECT - len(clusters(phrases.say("subject", FIRST="")))
+    room = SUBJECT - count(phrases.say("subject", FIRST=""))
     return clean.clean_header(phrases.say("subject", FIRST=cut(known.titles[selection.teasers[0]], max(room, 24))))
 
 
@@ -141,7 +146,7 @@ def _preheader(phrases: Phrases, known: Known, selection: Selection) -> str:
         text = phrases.say("preheader_two", SECOND=cut(known.titles[shown[1]], 100))
     else:
         text = phrases.say("preheader_more", SECOND=cut(known.titles[shown[1]], 55), THIRD=cut(known.titles[shown[2]], 55))
-    if len(clusters(text)) < PREHEADER_MIN:
+    if count(text) < PREHEADER_MIN:
         text = f"{text} {phrases.say('preheader_end')}".strip()
     return within_bytes(clean.clean(text), PREHEADER_MAX, PREHEADER_BYTES)
 
@@ -158,9 +163,17 @@ def _intro(phrases: Phrases, selection: Selection) -> str:
 def _why(phrases: Phrases, known: Known, selection: Selection) -> dict[str, str]:
     found = {id: phrases.say("picked") for id in selection.highlights}
     for section in selection.sections:
-        why = phrases.say("why", INTEREST=known.labels[section.interest])
         for placed in section.teasers:
-            also = tuple(known.labels[interest] for interest in placed.also_in[:ALSO])
-            more = phrases.say("also", INTERESTS=_enumerate(known.language, also)) if also else ""
-            found[placed.summary] = f"{why} {more}" if more else why
+            key = (section.interest, placed.also_in[:ALSO])
+            line = known.kept.get(key)
+            if line is None:
+                line = known.kept[key] = _why_line(phrases, known, *key)
+            found[placed.summary] = line
     return found
+
+
+def _why_line(phrases: Phrases, known: Known, interest: str, also_in: Sequence[str]) -> str:
+    why = phrases.say("why", INTEREST=known.labels[interest])
+    also = tuple(known.labels[id] for id in also_in)
+    more = phrases.say("also", INTERESTS=_enumerate(known.language, also)) if also else ""
+    return f"{why} {more}" if more else why

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -96,23 +98,130 @@ def render(
     return Rendered(tuple(answer["documents"]), tuple(answer["phrases"]), problems)
 
 
-def _run(job: bytes, limits: Limits) -> Any:
-    root = str(Path(__file__).resolve().parents[2])
-    command = [sys.executable, "-I", "-X", "utf8", "-c", _BOOT.format(root=root), json.dumps(vars(limits))]
-    # Files instead of pipes: the kernel then holds the output to its limit, and neither side can block the other.
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+class _Child:
+    """A process that has everything loaded and waits for its one job."""
+
+    def __init__(self) -> None:
+        root = str(Path(__file__).resolve().parents[2])
+        command = [sys.executable, "-I", "-X", "utf8", "-c", _BOOT.format(root=root)]
+        # Files instead of pipes for what it writes: the kernel then holds that to its limit, and neither side can block the other.
+        self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         try:
-            stdin.write(job)
-            stdin.seek(0)
-            done = subprocess.run(command, stdin=stdin, stdout=stdout, stderr=stderr, env={}, cwd="/", timeout=limits.wall_s, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise RenderError(f"templates: not finished after {limits.wall_s} s; is there a loop in a loop?") from error
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=self._stdout, stderr=self._stderr, env={}, cwd="/", bufsize=0
+            )
         except OSError as error:
+            self._close()
             raise RenderError(f"templates: the process that renders them could not be started: {error}") from error
-        if done.returncode:
-            raise RenderError(f"templates: {_death(done.returncode, limits, _tail(stderr))}")
-        stdout.seek(0)
-        return json.loads(stdout.read(limits.output_bytes + 1))
+
+    def do(self, job: bytes, limits: Limits) -> Any:
+        """Its answer. It has ended then."""
+        process, late = self._process, threading.Event()
+
+        def stop() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(limits.wall_s, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            assert process.stdin is not None
+            # It reads all of this before it does anything else; if it dies meanwhile, its exit code tells of it.
+            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+                for piece in (json.dumps(vars(limits)).encode() + b"\n", job):
+                    _write(pipe, piece)
+            code = process.wait()
+            if late.is_set():
+                raise RenderError(f"templates: not finished after {limits.wall_s} s; is there a loop in a loop?")
+            if code:
+                raise RenderError(f"templates: {_death(code, limits, _tail(self._stderr))}")
+            self._stdout.seek(0)
+            return json.loads(self._stdout.read(limits.output_bytes + 1))
+        finally:
+            timer.cancel()
+            self.end()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is still there."""
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        """Stop it, whatever it does."""
+        if self.waits:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._close()
+
+    def _close(self) -> None:
+        self._stdout.close()
+        self._stderr.close()
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[pipe.write(view) :]
+
+
+class _Spare:
+    """The child that waits for the next job, where one is kept."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept = 0
+        self._child: _Child | None = None
+
+    def take(self) -> _Child:
+        """The one that waits, else a new one."""
+        with self._lock:
+            child, self._child = self._child, None
+        if child is not None:
+            if child.waits:
+                return child
+            child.end()
+        return _Child()
+
+    def renew(self) -> None:
+        """Have one waiting again, if that is wanted."""
+        with self._lock:
+            if self._kept and self._child is None:
+                self._child = _Child()
+
+    def keep(self, by: int) -> None:
+        """Count who wants one; without anybody the one that waits ends."""
+        with self._lock:
+            self._kept += by
+            child = None if self._kept else self._child
+            self._child = self._child if self._kept else None
+        if child is not None:
+            child.end()
+
+
+_spare = _Spare()
+
+
+@contextlib.contextmanager
+def kept_ready() -> Iterator[None]:
+    """While this is open, the process for the next rendering is started beforehand: an editor who saves a template does not wait
+    for Python to start. It renders once, under the same limits, and ends, as every other does.
+    """
+    _spare.keep(1)
+    try:
+        _spare.renew()
+        yield
+    finally:
+        _spare.keep(-1)
+
+
+def _run(job: bytes, limits: Limits) -> Any:
+    try:
+        return _spare.take().do(job, limits)
+    finally:
+        _spare.renew()
 
 
 def _tail(stderr: IO[bytes]) -> str:

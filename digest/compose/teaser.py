@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import regex
 
 _CLUSTERS = regex.compile(r"\X")
+# No two of these are one cluster: nothing combines below U+0300, nor among dashes, quotation marks, dots. CR LF would be one.
+_SINGLE = re.compile(r"[\x00-\x0c\x0e-\u02ff\u2010-\u2027]*")
 # A full stop ends a sentence if a space and no small letter follow; Chinese, Japanese and Devanagari stops need no space.
 _SENTENCE_END = regex.compile(r"(?:[.!?؟][\"'”’)\]]*(?=\s+[^\p{Ll}\s])|[。！？।])")
 _ABBREVIATION = regex.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|approx|al|dr|prof|st|no|fig|etc|bzw|ca|z\.b)|\b\p{Lu})\.$", regex.I)
@@ -15,7 +18,12 @@ _LOOSE_END = " ,;:–—-([{/\u00a0«„“‘"
 
 def clusters(text: str) -> list[str]:
     """What a reader sees as single characters: an emoji family is one, a letter with its accents too."""
-    return list(_CLUSTERS.findall(text))
+    return list(text) if _SINGLE.fullmatch(text) else list(_CLUSTERS.findall(text))
+
+
+def count(text: str) -> int:
+    """How many of them there are."""
+    return len(text) if _SINGLE.fullmatch(text) else len(clusters(text))
 
 
 def cut(text: str, limit: int) -> str:
@@ -24,8 +32,11 @@ def cut(text: str, limit: int) -> str:
     Ends after a sentence if one ends in the last two fifths, else after a word, and between two clusters where a script
     has no spaces. Never longer than 12 bytes a cluster on average, so that a pile of accents cannot fill an email.
     """
-    if len(text) <= limit and text.isascii():
-        return text
+    return text if len(text) <= limit and text.isascii() else _cut(text, limit)
+
+
+@functools.lru_cache(4096)
+def _cut(text: str, limit: int) -> str:
     pieces = clusters(text)
     room = _within_bytes(pieces, limit, 12 * limit + 160)
     if room == len(pieces):
@@ -65,6 +76,10 @@ def wrap(text: str, width: int = 72, indent: str = "") -> str:
 
     A line break in ``text`` stays one. A no-break space is kept. Text without spaces breaks between grapheme clusters.
     """
+    if not indent and "\n" not in text and "  " not in text:
+        easy = _wrap_easy(text.strip(" "), width)
+        if easy is not None:
+            return easy
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
@@ -76,6 +91,18 @@ def wrap(text: str, width: int = 72, indent: str = "") -> str:
                 line = f"{line} {word}" if line else word
         lines.append(indent + line if line else "")
     return "\n".join(lines)
+
+
+def _wrap_easy(rest: str, width: int) -> str | None:
+    """One paragraph, its words parted by single blanks; None where one of them is longer than a line."""
+    lines = []
+    while len(rest) > width:
+        at = rest.rfind(" ", 0, width + 1)
+        if at < 0:
+            return None
+        lines.append(rest[:at])
+        rest = rest[at + 1 :]
+    return "\n".join([*lines, rest])
 
 
 def _short(words: list[str], width: int) -> list[str]:

@@ -7,12 +7,13 @@ awkward values and compares them, byte for byte, with what the whole chain makes
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from digest.compose import view
 from digest.compose.markers import without_marks
-from digest.compose.parts import Body, Document, Part, escape, join
+from digest.compose.parts import Body, Document, Part, Piece, escape, join
 from digest.compose.teaser import wrap
 from digest.compose.view import Catalogue, Lines, View
 from digest.errors import RenderError
@@ -74,14 +75,13 @@ def joined(
 ) -> Body:
     """A selection put together from prepared parts, slots of the reader left open."""
 
-    def line(text: str) -> str:
-        return escape(text) if html else wrap(text)
+    line = _html_line if html else _text_line
 
-    def teaser(id: str) -> tuple[Part, Mapping[str, str]]:
+    def teaser(id: str) -> tuple[Part, Mapping[str, Piece]]:
         return document.parts[f"teaser:{numbers[id]}"], {"WHY": line(lines.why[id])}
 
-    sequence: list[tuple[Part, Mapping[str, str]]] = []
-    edition = {"PREHEADER": line(lines.preheader), "INTRO": line(lines.intro)}
+    sequence: list[tuple[Part, Mapping[str, Piece]]] = []
+    edition = {"PREHEADER": Piece(escape(lines.preheader) if html else wrap(lines.preheader)), "INTRO": line(lines.intro)}
     for item in document.frame:
         if isinstance(item, Part):
             sequence.append((item, edition))
@@ -97,6 +97,19 @@ def joined(
         elif item == "overflow" and selection.left_out:
             sequence.append((document.parts["overflow:0"], {"OVERFLOW": line(lines.overflow)}))
     return join(sequence)
+
+
+# "You follow Gut." stands in many editions of an issue: prepared once, as its teasers are.
+
+
+@functools.lru_cache(4096)
+def _html_line(text: str) -> Piece:
+    return Piece(escape(text))
+
+
+@functools.lru_cache(4096)
+def _text_line(text: str) -> Piece:
+    return Piece(wrap(text))
 
 
 def require_independence(html: Document, text: Document, tried: Sequence[Trial], catalogue: Catalogue, rendered: Sequence[str]) -> None:

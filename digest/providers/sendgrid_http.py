@@ -177,7 +177,7 @@ def _maker(kind: type[_Watched], passage: _Passage) -> Callable[..., Any]:
     return make
 
 
-def _opener(passage: _Passage, context: ssl.SSLContext) -> urllib.request.OpenerDirector:
+def _opener(passage: _Passage, context: ssl.SSLContext, proxy: str) -> urllib.request.OpenerDirector:
     """No redirects (a 307 would send the readers' addresses elsewhere), no cookies, no password manager. A proxy of the
     environment is used for https only: it sees an address and a port.
     """
@@ -185,7 +185,6 @@ def _opener(passage: _Passage, context: ssl.SSLContext) -> urllib.request.Opener
     errors = (urllib.request.HTTPDefaultErrorHandler(), urllib.request.HTTPErrorProcessor())
     for handler in (_Http(passage), _Https(passage, context), *errors):
         opener.add_handler(handler)
-    proxy = urllib.request.getproxies().get("https")
     if proxy:
         opener.add_handler(urllib.request.ProxyHandler({"https": proxy}))
     return opener
@@ -213,6 +212,7 @@ class Line:
     def __init__(self, base_url: str, api_key: str, *, timeout_s: float, context: ssl.SSLContext | None = None) -> None:
         self._base_url, self._key, self._timeout_s = base_url.rstrip("/"), api_key, timeout_s
         self._context = context or ssl.create_default_context()
+        self._proxy = urllib.request.getproxies().get("https", "")  # once: looking through the whole environment takes a millisecond
         # Below INFO the package writes the key and the readers' addresses into the log.
         for name in ("python_http_client", "python_http_client.client"):
             logger = logging.getLogger(name)
@@ -228,7 +228,7 @@ class Line:
         passage = _Passage(self._timeout_s)
         package = sendgrid.SendGridAPIClient(self._key, host=self._base_url)
         package.client = _Client(
-            _opener(passage, self._context),
+            _opener(passage, self._context, self._proxy),
             host=self._base_url,
             request_headers=package._default_headers,
             version=3,

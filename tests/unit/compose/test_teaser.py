@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.compose.teaser import clusters, cut, wrap
+from digest.compose.teaser import _CLUSTERS, _wrap_easy, clusters, count, cut, wrap
 
 LONG = "Certain gut bacteria made inflammation worse in the laboratory. Blocking one of the substances they make calmed it again."
 
@@ -67,3 +67,18 @@ def test_wrapping_never_breaks_an_address():
 
 def test_indent_counts():
     assert wrap("aaaa bbbb cccc", 10, "  ") == "  aaaa\n  bbbb\n  cccc"
+
+
+@given(st.text(st.one_of(st.characters(), st.sampled_from("aé\r\n\xad\u0301\u200d…“–"))))
+def test_the_short_way_to_count_gives_the_same(text):
+    assert clusters(text) == _CLUSTERS.findall(text) and count(text) == len(clusters(text))
+
+
+@given(st.lists(st.text("abé…", min_size=1, max_size=30), max_size=40), st.integers(5, 80))
+def test_the_short_way_to_wrap_gives_the_same(words, width):
+    easy = _wrap_easy(" ".join(words), width)
+    if max(map(len, words), default=0) > width and len(" ".join(words)) > width:
+        assert easy is None or easy.split() == words
+    elif easy is not None:
+        indented = wrap(" ".join(words), width + 1, " ")  # the long way
+        assert easy.split("\n") == [line.removeprefix(" ") for line in indented.split("\n")]
