@@ -198,6 +198,9 @@ def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = l
         last = readers[-1][0].row
         done += len(readers)
         progress(done)
+    if workspace.store.shared:  # apart from what follows, and beside others' claims: it may take a while
+        with workspace.store.write(together=True) as tx:
+            plans.analyse_planned(tx)
     with workspace.store.write() as tx:
         require(tx, ready.row.name, IssueState.PLANNING)
         hours.set_own_hours(tx, workspace, ready.row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Table, func, literal_column, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.store.schema import Instant
@@ -29,6 +29,17 @@ def least(tx: Connection, one: ColumnElement[str], other: ColumnElement[str]) ->
     if is_postgresql(tx):
         return func.least(one.collate("C"), other.collate("C"))
     return func.min(one, other)
+
+
+def analyse(tx: Connection, *tables: Table) -> None:
+    """Look at how much there is now, after much was written at once.
+
+    PostgreSQL's planner otherwise goes by what it saw before, and reads and sorts a whole table for each page of it (measured:
+    55 ms a page of 1,000 of 300,000 rows before, 1.5 ms after). SQLite needs no telling.
+    """
+    if is_postgresql(tx):
+        for table in tables:
+            tx.execute(text(f"ANALYZE {table.name}"))
 
 
 def now(tx: Connection) -> datetime:

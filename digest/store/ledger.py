@@ -16,7 +16,9 @@ from digest.model import DeliveryState as S
 from digest.model import IssueState
 from digest.store import schema as t
 from digest.store.database import now
+from digest.store.dialect import is_postgresql
 from digest.store.people import writable
+from digest.store.settling import settle_at_once
 
 
 class Claimed(NamedTuple):
@@ -199,7 +201,8 @@ def settle(tx: Connection, claimed: Claim, settled: Sequence[Settled], *, outcom
     for called, statement in ((True, _SETTLE), (False, _SET_ASIDE)):
         rows = [_row(one, at, ended=bool(ended)) for one in settled if one.called is called]
         if rows:
-            lost += len(rows) - tx.execute(statement, rows).rowcount
+            moved = settle_at_once(tx, rows, called=called) if is_postgresql(tx) else tx.execute(statement, rows).rowcount
+            lost += len(rows) - moved
     tx.execute(
         update(t.attempt)
         .where(t.attempt.c.id == claimed.attempt)

@@ -14,6 +14,7 @@ from digest.model import DeliveryState as S
 from digest.store import holding, issues
 from digest.store import schema as t
 from digest.store.database import now
+from digest.store.dialect import analyse
 
 _PART = 500  # values in one IN
 _AT_ONCE = 20_000  # rows moved by one statement
@@ -292,6 +293,11 @@ def put_off(tx: Connection, issue: int, hours: Mapping[str, datetime], *, otherw
         own = select(case(*values, else_=own)).where(t.subscriber.c.id == t.delivery.c.subscriber_id).scalar_subquery()
     planned = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.PLANNED.value)
     tx.execute(update(t.delivery).where(planned).values(next_at=own))
+
+
+def analyse_planned(tx: Connection) -> None:
+    """Before an issue's deliveries are claimed: see how many there are now."""
+    analyse(tx, t.subscriber, t.delivery, t.edition, t.edition_item)
 
 
 def open_for_dispatch(tx: Connection, issue: int, *, doubtful: bool = False, who: str = issues.PROGRAM) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, or_, select
 
@@ -34,8 +35,12 @@ class Worker(Frozen):
 
 
 def beat(tx: Connection, name: str, started_at: datetime, concurrency: int, doing: str) -> None:
-    """A worker lives, and says what it is doing."""
-    said = {"started_at": started_at.isoformat(), "beat_at": now(tx).isoformat(), "concurrency": concurrency, "doing": doing}
+    """A worker lives, and says what it is doing. What others said that have been silent for a day is deleted."""
+    at = now(tx)
+    silent = [key for key, said in _said(tx) if at - datetime.fromisoformat(said["beat_at"]) >= _FORGOTTEN]
+    if silent:
+        tx.execute(delete(t.meta).where(t.meta.c.key.in_(silent)))
+    said = {"started_at": started_at.isoformat(), "beat_at": at.isoformat(), "concurrency": concurrency, "doing": doing}
     value = json.dumps(said)
     statement = upsert(tx, t.meta).values(key=_PREFIX + name, value=value)
     tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
@@ -50,12 +55,21 @@ def every(tx: Connection) -> list[Worker]:
     """All that told of themselves within a day, by name."""
     at = now(tx)
     found = []
-    for key, value in tx.execute(select(t.meta.c.key, t.meta.c.value).where(t.meta.c.key.startswith(_PREFIX)).order_by(t.meta.c.key)):
-        said = json.loads(value)
+    for key, said in _said(tx):
         beat_at = datetime.fromisoformat(said["beat_at"])
         if at - beat_at < _FORGOTTEN:
             found.append(Worker.model_validate({**said, "name": key.removeprefix(_PREFIX), "alive": at - beat_at < _SILENT}))
     return found
+
+
+def is_beat(key: str) -> bool:
+    """Whether this key of ``meta`` is only where a worker tells that it lives."""
+    return key.startswith(_PREFIX)
+
+
+def _said(tx: Connection) -> list[tuple[str, dict[str, Any]]]:
+    query = select(t.meta.c.key, t.meta.c.value).where(t.meta.c.key.startswith(_PREFIX)).order_by(t.meta.c.key)
+    return [(key, json.loads(value)) for key, value in tx.execute(query)]
 
 
 class Lease(Frozen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import date
 
 import pytest
@@ -11,7 +12,7 @@ from digest import dispatch, gather, interests, issue
 from digest.errors import StoreError
 from digest.model import DeliveryState as S
 from digest.providers import Handover, Receipt
-from digest.store import moving, now, open_store, outcomes, schema
+from digest.store import moving, now, open_store, outcomes, schema, workers
 from digest.subscribe import import_file
 from digest.workspace import move_store, open_workspace
 from tests.support.carrier import Carrier
@@ -40,6 +41,12 @@ def letter(tmp_path, monkeypatch):
             tx.execute(schema.delivery.update().where(schema.delivery.c.id == first).values(state=S.READY.value, attempt_id=None))
             tx.execute(schema.issue.update().values(state="sending", finished_at=None))
     return made
+
+
+def test_where_only_a_worker_has_told_that_it_lives_there_is_room(letter, postgres_url):
+    with contextlib.closing(open_store(letter, postgres_url, None)) as store, store.write() as tx:
+        workers.beat(tx, "somewhere:1:00", now(tx), 1, "")
+    assert {one.table: one.rows for one in move_store(letter, SQLITE, postgres_url)}["delivery"] == READERS
 
 
 def contents(folder, url):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import signal
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, text, update
 
 from digest.errors import ConfigError
 from digest.queue import Hint, Queue
-from digest.store import now, schema
+from digest.store import now, open_store, schema, workers
 from digest.worker import Worker, hand_in
 from digest.workspace import open_workspace
 from tests.support.fleet import ISSUE, ON, Fleet
@@ -45,10 +47,11 @@ def once(fleet):
 
 def test_an_issue_that_is_handed_in_is_planned_and_shared_by_the_workers(fleet):
     one = fleet(240, planned=False)
-    slow = ("--delay", "0.1", "--batch", "3", "--lanes", "2")
-    one.start(*slow), one.start(*slow)
+    slow = ("--delay", "0.1", "--batch", "3", "--lanes", "2", "--beat", "30")  # they find nothing by themselves meanwhile
+    with one.held_back():
+        one.start(*slow), one.start(*slow)
+        one.wait(lambda: one.alive() == 2)
     with open_workspace(one.folder, ON) as opened:
-        one.wait(lambda: len(working(opened)) == 2)
         report = hand_in(opened, ISSUE)
         assert report.status.state == "finished" and report.handed_over == 240 and not report.waits
         assert hand_in(opened, ISSUE).finished_before
@@ -60,8 +63,6 @@ def test_an_issue_that_is_handed_in_is_planned_and_shared_by_the_workers(fleet):
 
 
 def working(opened):
-    from digest.store import workers
-
     with opened.store.read() as tx:
         return workers.every(tx)
 
@@ -104,6 +105,31 @@ def test_a_zombie_that_wakes_after_its_lease_hands_over_nothing_more_of_it(fleet
     frozen.send_signal(signal.SIGCONT)
     assert one.stop() == [0, 0]
     once(one)
+
+
+def test_a_worker_that_has_been_silent_for_a_day_is_forgotten(postgres_url, tmp_path):
+    long_ago = datetime.now(UTC) - timedelta(hours=25)
+    with contextlib.closing(open_store(tmp_path, postgres_url, None)) as store:
+        with store.write() as tx:
+            workers.beat(tx, "dead", long_ago, 1, "")
+            workers.beat(tx, "silent", long_ago, 1, "")
+            for name, hours in (("dead", 25), ("silent", 23)):
+                said = {"started_at": long_ago.isoformat(), "beat_at": (now(tx) - timedelta(hours=hours)).isoformat()}
+                value = json.dumps({**said, "concurrency": 1, "doing": ""})
+                tx.execute(update(schema.meta).where(schema.meta.c.key == f"worker {name}").values(value=value))
+        with store.write() as tx:
+            workers.beat(tx, "living", long_ago, 1, "")
+            kept = tx.execute(select(schema.meta.c.key).where(schema.meta.c.key.startswith("worker "))).scalars()
+            assert set(kept) == {"worker living", "worker silent"}
+            assert {one.name: one.alive for one in workers.every(tx)} == {"living": True, "silent": False}
+
+
+def test_what_was_planned_is_known_to_the_query_planner(fleet):
+    """Autovacuum, which would find out in a minute, is off on the tests' server."""
+    one = fleet(40)
+    with open_workspace(one.folder, ON) as opened, opened.store.read() as tx:
+        found = dict(tx.execute(text("SELECT relname, reltuples FROM pg_class WHERE relname IN ('delivery', 'subscriber')")).all())
+    assert found == {"delivery": 40, "subscriber": 40}
 
 
 def test_without_a_worker_the_issue_waits_and_says_so(fleet):
