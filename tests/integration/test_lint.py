@@ -187,7 +187,7 @@ BAD = {
     "active-content": ("parts/styles.mjml.j2", "<mj-raw>\n  <meta", "<mj-raw>\n  <style data-premailer='ignore'>@import url(https://fonts.example.org/a.css);</style><meta"),
     "remains": ("parts/header.mjml.j2", "{{ newsletter.tagline }}", "[[first_name]]"),
     "link-underline": ("parts/styles.mjml.j2", "text-decoration: underline", "text-decoration: none"),
-    "client-support": ("parts/header.mjml.j2", '<p class="issue">', '<p class="issue" style="display:flex">'),
+    "client-support": ("parts/header.mjml.j2", ' class="issue">', ' class="issue" style="display:flex">'),
     "subject-length": ("phrases.txt.j2", "{{ newsletter.name }}, {{ issue.month }}: {{ first }}", "News"),
 }  # fmt: skip
 

@@ -83,8 +83,9 @@ def test_xtext(value, coded):
 @pytest.mark.parametrize("side", ["html", "text"])
 def test_a_message_with_a_lone_line_end_or_a_dot_in_front_never_leaves(side, raw):
     good = parcel()
-    body = getattr(good.edition, side)
-    bad = replace(good, edition=replace(good.edition, **{side: replace(body, wires=(raw, *body.wires[1:]))}))
+    body, spoilt = getattr(good.edition, side), Piece("x")
+    spoilt.__dict__["wire"] = raw  # as if it had been encoded to that
+    bad = replace(good, edition=replace(good.edition, **{side: replace(body, pieces=(spoilt, *body.pieces[1:]))}))
     (receipt,) = smtp().hand_over("i", "a", [bad]).receipts  # nobody listens: it is refused before that matters
     assert receipt.outcome == "rejected" and "malformed" in receipt.reason
 
