@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
+from digest.compose.parts import Piece
 from digest.errors import ConfigError
 from digest.providers import Provider
 from digest.providers.smtp import Smtp
