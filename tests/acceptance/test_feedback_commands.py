@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from unittest.mock import ANY
 
 import pytest
 from sqlalchemy import update
@@ -225,7 +226,7 @@ def test_serve_answers_until_it_is_stopped_and_says_what_is_wrong(types, folder)
             for _ in range(600):
                 try:
                     with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-                        assert json.load(answer) == {"database": "ok", "webhook_keys": 0}
+                        assert json.load(answer) == {"database": "ok", "webhook_keys": 0, "scheduler": ANY}
                     break
                 except OSError:
                     time.sleep(0.05)

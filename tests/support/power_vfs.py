@@ -18,9 +18,9 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import apsw
-from sqlalchemy import StaticPool, create_engine, event
+from sqlalchemy import StaticPool, create_engine, event, make_url
 
-from digest.store import Store, database
+from digest.store import Store, sqlite
 from digest.vault import Vault
 
 SECTOR = 512
@@ -315,8 +315,8 @@ _DBAPI = SimpleNamespace(
 def store_on(disk: Disk, vault: Vault, synchronous: str, autocheckpoint: int, beside: Path) -> Store:
     """The program's store on a disk, its settings as the program makes them; ``synchronous`` other than FULL is the control."""
     engine = create_engine("sqlite://", module=_DBAPI, creator=lambda: _Connection(disk), poolclass=StaticPool)
-    event.listen(engine, "connect", database._prepare)
-    event.listen(engine, "begin", database._begin)
+    event.listen(engine, "connect", sqlite._prepare)
+    event.listen(engine, "begin", sqlite._begin)
 
     def change(connection: Any, _: Any) -> None:
         connection.cursor().execute(f"PRAGMA wal_autocheckpoint={autocheckpoint}")
@@ -324,4 +324,7 @@ def store_on(disk: Disk, vault: Vault, synchronous: str, autocheckpoint: int, be
             connection.cursor().execute(f"PRAGMA synchronous={synchronous}")
 
     event.listen(engine, "connect", change)
-    return Store(engine, vault, beside / "digest.lock")
+    backend = sqlite.SqliteFile(beside, make_url("sqlite:///digest.db"))
+    backend.engine = backend.reader = engine
+    backend.writer = backend.together = engine.execution_options(digest_write=True)
+    return Store(backend, vault)
