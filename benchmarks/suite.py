@@ -79,7 +79,7 @@ BECAUSE = {
     "job_s": "each request has a claim and a settlement of its own in the ledger, and the package opens a connection for each",
     "plan_s": "each reader is a row read, an edition looked up and a row written",
     "growth": "small lists cost the same fixed time, and on a shared machine two runs are not alike",
-    "renewed_ms": "it takes some 130 ms of processor time, three emails through premailer among it; by the clock, on shared processors, more",
+    "renewed_ms": "some 150 ms of processor time, three emails through premailer among it; on shared processors more by the clock",
 }
 
 
