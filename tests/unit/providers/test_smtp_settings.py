@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
+from digest.compose.parts import Piece
 from digest.errors import ConfigError
 from digest.providers import Provider
 from digest.providers.smtp import Smtp
@@ -84,7 +85,9 @@ def test_xtext(value, coded):
 def test_a_message_with_a_lone_line_end_or_a_dot_in_front_never_leaves(side, raw):
     good = parcel()
     body = getattr(good.edition, side)
-    bad = replace(good, edition=replace(good.edition, **{side: replace(body, wires=(raw, *body.wires[1:]))}))
+    piece = Piece("said otherwise")
+    piece.__dict__["wire"] = raw  # what an encoder with a fault would have made
+    bad = replace(good, edition=replace(good.edition, **{side: replace(body, pieces=(piece, *body.pieces[1:]))}))
     (receipt,) = smtp().hand_over("i", "a", [bad]).receipts  # nobody listens: it is refused before that matters
     assert receipt.outcome == "rejected" and "malformed" in receipt.reason
 
