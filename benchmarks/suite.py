@@ -41,6 +41,7 @@ class Figure(NamedTuple):
     goal: float
     least: bool = False
     unit: str = ""
+    at_full: bool = False  # its goal is for a million readers: what a smaller run gives is shown, and not called reached
 
 
 PLAN = ("--readers 5000 20000", "--readers 10000 100000 1000000")
@@ -54,12 +55,12 @@ TABLE = (
     Figure("compose_speed", *SPEED, "against_join", "messages composed a second and core", 'b"".join alone', 0.5, True, "×"),
     Figure("compose_speed", *SPEED, "worst_costs", "a message, each reader another selection", "the common case", 2, unit="×"),
     Figure("smtp_handover", *SMTP, "ratio", "SMTP hand-over with the ledger", "smtp-source -d", 0.8, True, "×"),
-    Figure("million", *PLAN, "plan_s", "plan and select", "-", 60, unit=" s"),
-    Figure("million", *PLAN, "peak_mib", "its peak memory", "-", 256, unit=" MiB"),
-    Figure("million", *PLAN, "growth", "growth of its time with subscribers, as a power", "-", 1.05),
-    Figure("million", *JOB, "job_s", "the whole job to the SendGrid stand-in", "-", 180, unit=" s"),
-    Figure("million", *JOB, "peak_mib", "its peak memory", "-", 256, unit=" MiB"),
-    Figure("million", *JOB, "growth", "growth of its time with subscribers, as a power", "-", 1.05),
+    Figure("million", *PLAN, "plan_s", "plan and select", "-", 60, unit=" s", at_full=True),
+    Figure("million", *PLAN, "peak_mib", "its peak memory", "-", 256, unit=" MiB", at_full=True),
+    Figure("million", *PLAN, "growth", "growth of its time with subscribers, as a power", "-", 1.05, at_full=True),
+    Figure("million", *JOB, "job_s", "the whole job to the SendGrid stand-in", "-", 180, unit=" s", at_full=True),
+    Figure("million", *JOB, "peak_mib", "its peak memory", "-", 256, unit=" MiB", at_full=True),
+    Figure("million", *JOB, "growth", "growth of its time with subscribers, as a power", "-", 1.05, at_full=True),
     Figure("template_mode", *MODES, "bytes_ratio", "mode: grouped, bytes", "mode: template", 50, True, "×"),
     Figure("template_mode", *MODES, "requests_ratio", "mode: grouped, requests", "mode: template", 100, True, "×"),
     Figure("template_mode", *MODES, "different_messages", "messages that differ between the two", "-", 0),
@@ -71,13 +72,14 @@ TABLE = (
 # Where a goal is not reached: what stands in the way, for RESULTS.md.
 BECAUSE = {
     "against_naive": "the names, links and header fields of each reader are checked and encoded anew, in Python, for every message",
-    "against_join": "joining takes under 2 us; checking one link takes as long, and a message has three, an address and a name",
+    "against_join": "joining takes under 2 us; checking and encoding an address, a name and three links, in Python, ten times that",
     "worst_costs": "some 120 pieces are chosen and put together in Python for one message, where the common case has them joined already",
     "ratio": "smtp-source sends one prepared message in C and keeps no record; ours is made, hashed, claimed and settled durably",
+    "bytes_ratio": "each reader carries some 2.3 KB of flags, lines and links (what 750 readers more added); the goal asks for 1.2 KB",
     "job_s": "each request has a claim and a settlement of its own in the ledger, and the package opens a connection for each",
     "plan_s": "each reader is a row read, an edition looked up and a row written",
     "growth": "small lists cost the same fixed time, and on a shared machine two runs are not alike",
-    "renewed_ms": "the two small emails that prove the parts independent are inlined by premailer each time, too",
+    "renewed_ms": "some 150 ms of processor time, three emails through premailer among it; on shared processors more by the clock",
 }
 
 
@@ -88,11 +90,12 @@ class Result(NamedTuple):
     command: str
     reached: float | None
     why: str = ""
+    judged: bool = True  # not where the goal is for more than was run
 
     @property
     def met(self) -> bool:
         """Whether the goal was reached."""
-        if self.reached is None:
+        if self.reached is None or not self.judged:
             return False
         return self.reached >= self.figure.goal if self.figure.least else self.reached <= self.figure.goal
 
@@ -155,7 +158,8 @@ def measure(table: Sequence[Figure], size: str, limit_s: float) -> list[Result]:
         found, why = kept[figure.module, words]
         reached = at(found, figure.key)
         command = f"python -m benchmarks.{figure.module} {words}".rstrip()
-        results.append(Result(figure, command, reached, why or ("" if reached is not None else f"gives no {figure.key}")))
+        why = why or ("" if reached is not None else f"gives no {figure.key}")
+        results.append(Result(figure, command, reached, why, size == "full" or not figure.at_full))
         if reached is None:
             say(f"MISSING  {figure.name}: {results[-1].why}")
     return results
@@ -198,9 +202,14 @@ def table_of(results: Sequence[Result], size: str, date: str) -> str:
         figure = one.figure
         goal = f"{'≥' if figure.least else '≤'} {number(figure.goal, figure.unit)}"
         reached = number(one.reached, figure.unit) if one.reached is not None else f"**missing**: {one.why}"
-        word = "" if one.reached is None else "yes" if one.met else "**no**"
+        word = "" if one.reached is None else "for a million, see below" if not one.judged else "yes" if one.met else "**no**"
         lines.append(f"| {figure.name} | {figure.against} | {goal} | {reached} | {word} | `{one.command}` |")
-    short = [one for one in results if one.reached is not None and not one.met]
+    short = [one for one in results if one.reached is not None and one.judged and not one.met]
+    if not all(one.judged for one in results):
+        lines += [
+            "",
+            "Goals for a million readers are judged by `make bench SIZE=full` alone; here they stand for fewer, as the command says.",
+        ]
     if short:
         lines += ["", "Not reached, because:", ""]
         lines += [f"- {one.figure.name} / {one.figure.against}: {BECAUSE.get(one.figure.key, 'not yet looked into')}." for one in short]
@@ -227,12 +236,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = measure(table, given.size, given.limit_s)
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "RESULTS.md").write_text(table_of(results, given.size, f"{datetime.now(UTC):%Y-%m-%d}"), encoding="utf-8")
-    bars = [(f"{one.figure.name} / {one.figure.against}".removesuffix(" / -"), one.share, one.met, one.why) for one in results]
+    bars = [
+        (f"{one.figure.name} / {one.figure.against}".removesuffix(" / -"), one.share, one.met, one.why) for one in results if one.judged
+    ]
     (given.out / "results.svg").write_text(picture.bars(bars), encoding="utf-8")
-    plain = [{**one.figure._asdict(), "reached": one.reached, "met": one.met, "why": one.why} for one in results]
+    plain = [{**one.figure._asdict(), "reached": one.reached, "met": one.met, "judged": one.judged, "why": one.why} for one in results]
     (given.out / "results.json").write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     missing = sum(one.reached is None for one in results)
-    told = {"figures": len(results), "reached": sum(one.met for one in results), "missing": missing}
+    told = {
+        "figures": len(results),
+        "judged": sum(one.judged for one in results),
+        "reached": sum(one.met for one in results),
+        "missing": missing,
+    }
     sys.stdout.write(json.dumps(told) + "\n")
     return 0 if not missing else 1
 

@@ -59,3 +59,9 @@ def test_the_picture_is_xml_that_says_everything_in_words_too():
     words = " ".join(ET.fromstring(text).itertext())
     assert all(word in words for word in ("a <b>", "1,200 times", "0.40 times, short", "took too long"))
     assert "prefers-color-scheme: dark" in text
+
+
+def test_a_goal_for_a_million_is_not_called_reached_by_fewer():
+    few = suite.Result(CEILING._replace(at_full=True), "", 5.0, judged=False)
+    text = suite.table_of([few], "small", "2026-05-01")
+    assert not few.met and "| yes |" not in text and "SIZE=full" in text and "Not reached" not in text
