@@ -35,7 +35,7 @@ class Fleet:
         write_summary(self.folder, "eyes", tags="vision")
         self.journal = folder / "journal"
         self.journal.touch()
-        self.readers = readers
+        self.readers, self.url = readers, url
         self.workers: list[subprocess.Popen[bytes]] = []
         with open_workspace(self.folder, ON) as opened:
             import_file(opened, self.folder / "subscribers" / "people.csv", interests.load(self.folder))

@@ -1,0 +1,128 @@
+"""R7: two schedulers on one PostgreSQL, beside workers that take whatever they find: one issue a slot, nobody gets two.
+
+``DIGEST_TEST_EXAMPLES=nightly`` runs 50 months, a push 2. In some calls the provider takes longer than the lease, so that others
+find it dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import threading
+import time
+from collections import Counter
+from datetime import datetime
+from random import Random
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+
+from digest import dispatch, handover, interests, schedule
+from digest.errors import IssueError
+from digest.model import DeliveryState as S
+from digest.providers import Handover, Receipt
+from digest.store import schema, workers
+from digest.subscribe import import_file
+from digest.workspace import open_workspace
+from tests.support.carrier import Carrier
+from tests.support.fleet import SETTINGS
+from tests.support.make import CONFIG, at, make_workspace, write_summary
+
+NIGHTLY = os.environ.get("DIGEST_TEST_EXAMPLES") == "nightly"
+MONTHS = 50 if NIGHTLY else 2
+SCHEDULERS, WORKERS, READERS, LEASE_S = 2, 8, 24, 2.0
+
+
+def when(month: int) -> datetime:
+    """The month's slot and a minute; all of it is past, because leases are measured by the database's clock."""
+    return at(f"{2021 + month // 12}-{month % 12 + 1:02}-01T10:01")
+
+
+class Race:
+    """One workspace, opened by each scheduler and worker for itself, and what the provider took."""
+
+    def __init__(self, folder, url, monkeypatch, seed):
+        config = "\n".join(line for line in CONFIG.splitlines() if "weekly:" not in line) + "\n"
+        people = "email,interests\n" + "".join(f"r{n}@example.org,gut\n" for n in range(READERS))
+        self.folder = make_workspace(folder, config=config + SETTINGS.replace("URL", url), subscribers=people)
+        self.taken, self.drafted, self.errors = Counter(), Counter(), []
+        self._lock, self._random = threading.Lock(), Random(seed)
+        with open_workspace(self.folder) as opened:
+            import_file(opened, self.folder / "subscribers" / "people.csv", interests.load(self.folder))
+            schedule.tick(dataclasses.replace(opened, at=at("2020-12-20"), on=at("2020-12-20").date()))  # from now on slots are served
+        monkeypatch.setattr(dispatch, "make", self._carrier)
+        monkeypatch.setattr(handover, "_LEASE_MARGIN_S", LEASE_S - 0.2)
+
+    def _carrier(self, *_):
+        made = Carrier(self._take, batch=2, lanes=2)
+        made.longest_s = 0.2
+        return made
+
+    def _take(self, aid, parcels):
+        with self._lock:
+            self.taken.update(parcel.did for parcel in parcels)
+            sleeps = self._random.random() < 0.04
+        time.sleep(1.3 * LEASE_S if sleeps else 0.02)
+        return Handover([Receipt(parcel.did, "accepted") for parcel in parcels])
+
+    def month(self, month):
+        """Everybody at once, until the month's issue is finished."""
+        due = when(month)
+        write_summary(self.folder, f"m{month}", f"{due:%Y-%m-%d}", "gut")  # not after the slot: midnight of that day
+        name, until = f"monthly-{due:%Y-%m-%d}", time.monotonic() + 30
+        start = threading.Barrier(SCHEDULERS + WORKERS)
+
+        def ended(opened):
+            assert time.monotonic() < until, f"{name} is not finished"
+            try:
+                return dispatch.status(opened, name).state == "finished"
+            except IssueError:  # nobody has drafted it yet
+                return False
+
+        def tick(opened):
+            for done in schedule.tick(opened):
+                with self._lock:
+                    self.drafted.update([done.subject] if done.act == "draft" else [])
+
+        def share(opened):
+            with opened.store.read() as tx:
+                waiting = workers.waiting_issues(tx)
+            for one in waiting:
+                with contextlib.suppress(IssueError):
+                    dispatch.share(opened, one)
+
+        def work(step, acting):
+            try:
+                with open_workspace(self.folder, acting=acting) as opened:
+                    opened = dataclasses.replace(opened, at=due, on=due.astimezone(ZoneInfo(opened.zone)).date())
+                    start.wait(30)
+                    while not ended(opened):
+                        step(opened)
+                        time.sleep(0.05)
+            except BaseException as error:
+                self.errors.append(error)
+                start.abort()
+
+        threads = [threading.Thread(target=work, args=(tick, schedule.WHO)) for _ in range(SCHEDULERS)]
+        threads += [threading.Thread(target=work, args=(share, "worker")) for _ in range(WORKERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def test_two_schedulers_beside_workers_make_one_issue_a_slot_and_nobody_gets_two(tmp_path, postgres, monkeypatch):
+    race = Race(tmp_path / "letter", postgres.database(), monkeypatch, seed=1)
+    for month in range(MONTHS):
+        race.month(month)
+        assert not race.errors, race.errors
+        assert set(race.taken.values()) == {1}, month
+    assert set(race.drafted.values()) == {1} and len(race.drafted) == MONTHS
+    with open_workspace(race.folder) as opened, opened.store.read() as tx:
+        slots = tx.execute(select(schema.issue.c.cadence, schema.issue.c.local_date)).all()
+        states = dict(tx.execute(select(schema.delivery.c.state, func.count()).group_by(schema.delivery.c.state)).all())
+        dids = set(tx.execute(select(schema.delivery.c.did)).scalars())
+    assert len(slots) == len(set(slots)) == MONTHS
+    assert states.keys() <= {S.ACCEPTED.value, S.HELD.value} and sum(states.values()) == MONTHS * READERS
+    assert set(race.taken) == dids
