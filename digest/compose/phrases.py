@@ -68,6 +68,11 @@ class Phrases:
                 raise RenderError(f"templates/phrases.txt.j2: {name} uses @@{unknown[0]}@@, which nothing fills")
         return cls({name: tuple(parts) for name, parts in found.items()})
 
+    @functools.cached_property
+    def kept(self) -> dict[tuple[str, str, tuple[str, ...]], str]:
+        """The "You follow …" lines made so far, by language and labels: few, and each stands in many editions."""
+        return {}
+
     def say(self, name: str, **values: str) -> str:
         """A phrase with its slots filled."""
         return self.words[name][0].fill(values)
@@ -109,11 +114,6 @@ class Known:
     takeaways: Mapping[str, str]
     labels: Mapping[str, str]
     language: str
-
-    @functools.cached_property
-    def kept(self) -> dict[tuple[str, tuple[str, ...]], str]:
-        """The "You follow …" lines made so far, by interest and further interests: few, and each stands in many editions."""
-        return {}
 
 
 def subject(phrases: Phrases, known: Known, selection: Selection) -> str:
@@ -164,16 +164,15 @@ def _why(phrases: Phrases, known: Known, selection: Selection) -> dict[str, str]
     found = {id: phrases.say("picked") for id in selection.highlights}
     for section in selection.sections:
         for placed in section.teasers:
-            key = (section.interest, placed.also_in[:ALSO])
-            line = known.kept.get(key)
+            key = (known.language, known.labels[section.interest], tuple([known.labels[id] for id in placed.also_in[:ALSO]]))
+            line = phrases.kept.get(key)
             if line is None:
-                line = known.kept[key] = _why_line(phrases, known, *key)
+                line = phrases.kept[key] = _why_line(phrases, *key)
             found[placed.summary] = line
     return found
 
 
-def _why_line(phrases: Phrases, known: Known, interest: str, also_in: Sequence[str]) -> str:
-    why = phrases.say("why", INTEREST=known.labels[interest])
-    also = tuple(known.labels[id] for id in also_in)
-    more = phrases.say("also", INTERESTS=_enumerate(known.language, also)) if also else ""
+def _why_line(phrases: Phrases, language: str, interest: str, also: Sequence[str]) -> str:
+    why = phrases.say("why", INTEREST=interest)
+    more = phrases.say("also", INTERESTS=_enumerate(language, tuple(also))) if also else ""
     return f"{why} {more}" if more else why
