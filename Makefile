@@ -25,8 +25,11 @@ lint: .venv/test.done
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit acceptance: .venv/test.done
-	$(BIN)/pytest tests/$@
+unit: .venv/test.done
+	$(BIN)/pytest tests/unit
+
+acceptance: .venv/test.done
+	$(BIN)/pytest -n 2 tests/acceptance
 
 integration: .venv/test.done
 	@sh tests/integration/providers/get-postfix
@@ -34,7 +37,7 @@ integration: .venv/test.done
 
 browser: .venv/test.done
 	@sh tests/browser/get-chromium
-	$(BIN)/pytest tests/browser
+	$(BIN)/pytest -n 2 tests/browser
 
 nightly: .venv/test.done
 	DIGEST_TEST_EXAMPLES=nightly $(BIN)/pytest tests/unit tests/integration

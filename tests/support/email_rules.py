@@ -44,13 +44,24 @@ _INVISIBLE = re.compile("[\u00ad\u034f\u200b\u200c\u2060\ufeff\u2800]")
 _BLOCKS = {"p", "h1", "h2", "h3", "h4", "td", "div", "li", "a", "span", "strong", "body"}
 
 
-def check_message(raw: bytes, *, base_url: str, postal_address: str = "", reason: str = "You get this email because") -> list[str]:
+# How the sentence that says why one gets this begins, by the language of the email.
+REASONS = {
+    "en": "You get this email because",
+    "de": "Sie bekommen diese E-Mail, weil",
+    "es": "Recibe este correo porque",
+    "fr": "Vous recevez cet e-mail parce que",
+    "ar": "تصلك هذه الرسالة لأنك",
+}
+
+
+def check_message(raw: bytes, *, base_url: str, postal_address: str = "", reason: str | None = None) -> list[str]:
     """Every rule that the message breaks.
 
     Args:
         raw: the message as it goes over the wire, CRLF line ends.
         base_url: where the newsletter's own pages are; unsubscribe, preferences and web copy links must be below it.
-        postal_address: must stand in both parts, if given. reason: how the sentence that says why one gets this begins.
+        postal_address: must stand in both parts, if given. reason: how the sentence that says why one gets this begins, if
+            other than in our templates.
     """
     message = message_from_string(raw.decode("utf-8", "replace"), policy=policy.compat32)
     head = raw.partition(b"\r\n\r\n")[0]
@@ -323,7 +334,9 @@ def _targets(tree: Any) -> list[str]:
     return found
 
 
-def _furniture(message: Message, tree: Any, text: str, links: list[str], base_url: str, postal_address: str, reason: str) -> list[str]:
+def _furniture(
+    message: Message, tree: Any, text: str, links: list[str], base_url: str, postal_address: str, reason: str | None
+) -> list[str]:
     found = []
     unsubscribe = next(iter(re.findall(r"<(https://[^<>\s]+)>", message.get("List-Unsubscribe", ""))), "?")
     visible = " ".join(" ".join(tree.find("body").itertext()).split())
@@ -333,6 +346,7 @@ def _furniture(message: Message, tree: Any, text: str, links: list[str], base_ur
     ours = {link for link in links if link.startswith(base_url)} - {unsubscribe}
     if len(ours) < 2 or any(link not in text for link in ours):
         found.append("20: the preferences or the web copy link is not in both parts")
+    reason = REASONS.get(tree.get("lang", "en").partition("-")[0], "no such language") if reason is None else reason
     for what, words in (("the postal address", " ".join(postal_address.split())), ("why one gets this", reason)):
         if words and (words not in visible or words not in flat):
             found.append(f"20: {what} is not in both parts")
