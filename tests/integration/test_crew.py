@@ -126,7 +126,8 @@ def test_one_that_is_killed_is_found_and_the_others_go_on(folder):
         with pytest.raises(ProviderUnusable, match=r"1 of 2 processes ended before their time \(signal 9\)"):
             send(folder, kill_one)
         found = states(folder)
-        assert 0 < found["held"] <= 2 and found["held"] + found["accepted"] == READERS  # two lanes, a message each
+        held = found.get("held", 0)  # two lanes, a message each; none where it was killed between two
+        assert held <= 2 and held + found["accepted"] == READERS
         assert max(Counter(server.dids()).values()) == 1
         with opened(folder) as workspace:
             assert len(operate.held(workspace, ISSUE)) == found["held"]
