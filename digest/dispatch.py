@@ -122,25 +122,13 @@ def send(
         IssueError: not due, not approved, paused, or no such issue.
         ProviderUnusable: the provider cannot go on; everything not handed over stays ready.
     """
-    check_restored(workspace.store)
-    with workspace.store.read() as tx:
-        row = issue.find(tx, name)
-    if row.state is IssueState.CANCELLED:
-        _settle_cancelled(workspace, row)
-    if row.state is IssueState.EXPIRED:
-        raise IssueWaits(f"{name} was not sent in time and has expired; what it held goes to the next {row.cadence} issue")
+    row = _look_at(workspace, name)
     if row.state in (IssueState.FINISHED, IssueState.CANCELLED):
         _clear(workspace)
         return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name) or _show_again(workspace, row))
-    _refuse_paused(row)
-    readers.end_pauses(workspace)  # who wanted nothing until today is planned for again
     provider = make(workspace.config, workspace.path)
     try:
-        ready = issue.make_ready(workspace, name)
-        plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
-        resolved = recover(workspace, provider, ready.row)
-        hosting.clear(workspace, provider)
-        hosting.begin(workspace, provider, ready)
+        ready, resolved = _prepare(workspace, provider, name, progress)
         drained = crew.drain(workspace, provider, ready, progress, halt)
         settle_uncertain(workspace, provider, ready.row)
         _close(workspace, ready.row)
@@ -175,6 +163,9 @@ def share(
     provider = make(workspace.config, workspace.path)
     try:
         with contextlib.suppress(BusyError), workspace.store.alone():
+            if _look_at(workspace, name).state in (IssueState.FINISHED, IssueState.CANCELLED):
+                hosting.clear(workspace, provider)
+                return 0
             _prepare(workspace, provider, name, progress)
             planned()
         with workspace.store.read() as tx:
@@ -197,18 +188,36 @@ def share(
     return drained.accepted
 
 
-def _prepare(workspace: Workspace, provider: Provider, name: str, progress: Callable[[Progress], None]) -> None:
+def _look_at(workspace: Workspace, name: str) -> IssueRow:
+    """The issue as it stands: over, or to go on. What a sender that died left in a cancelled one is settled.
+
+    Raises:
+        IssueWaits: it is paused, or has expired.
+    """
     check_restored(workspace.store)
-    hosting.clear(workspace, provider)
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
     if row.state is IssueState.CANCELLED:
         _settle_cancelled(workspace, row)
+    elif row.state is IssueState.EXPIRED:
+        raise IssueWaits(f"{name} was not sent in time and has expired; what it held goes to the next {row.cadence} issue")
     elif row.state is not IssueState.FINISHED:
         _refuse_paused(row)
-        ready = issue.make_ready(workspace, name)
-        plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
-        recover(workspace, provider, ready.row)
+    return row
+
+
+def _prepare(workspace: Workspace, provider: Provider, name: str, progress: Callable[[Progress], None]) -> tuple[issue.Ready, int]:
+    """Plan if that is still to be done, and settle what an earlier run left open. Returns also how many were settled.
+
+    The caller holds the workspace.
+    """
+    readers.end_pauses(workspace)  # who wanted nothing until today is planned for again
+    ready = issue.make_ready(workspace, name)
+    plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
+    resolved = recover(workspace, provider, ready.row)
+    hosting.clear(workspace, provider)
+    hosting.begin(workspace, provider, ready)
+    return ready, resolved
 
 
 def _clear(workspace: Workspace) -> None:

@@ -1,9 +1,10 @@
 """Dispatch through the ledger with a provider that does what it is told."""
 
+import contextlib
 import shutil
 import sqlite3
 import threading
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
@@ -372,6 +373,19 @@ def test_an_issue_that_is_too_late_expires(send, folder):
         with workspace.store.read() as tx:
             assert issue.find(tx, ISSUE).state is IssueState.EXPIRED
     assert carrier.calls == []
+
+
+@pytest.mark.parametrize("way", [dispatch.send, dispatch.share])
+def test_a_pause_that_is_over_ends_before_anybody_is_planned_for(folder, monkeypatch, way):
+    carrier = Carrier()
+    monkeypatch.setattr(dispatch, "make", lambda *_: carrier)
+    with opened(folder) as workspace:
+        over = {"status": "paused", "paused_until": date(2026, 5, 1), "paused_at": datetime(2026, 4, 1, tzinfo=UTC)}
+        with workspace.store.write() as tx:
+            tx.execute(update(schema.subscriber).where(schema.subscriber.c.id == 1).values(**over))
+        with workspace.store.alone() if way is dispatch.send else contextlib.nullcontext():
+            way(workspace, ISSUE)
+    assert counts(folder) == {"accepted": READERS}
 
 
 def test_a_test_message_is_marked_and_leaves_the_ledger_alone(send, folder):
