@@ -20,8 +20,8 @@ TITLE = '"Fish & <chips>: Größe und دراسة"'
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = make_workspace(tmp_path_factory.mktemp("archive") / "w", config=CONFIG)
+def site(tmp_path_factory, stored):
+    folder = make_workspace(tmp_path_factory.mktemp("archive") / "w", config=CONFIG + stored)
     write_summary(folder, "one", "2026-04-10", "gut", title=f"'{TITLE}'", limits="'Only 12 <people> & mice.'", evidence="trial")
     write_summary(folder, "two", "2026-04-11", "vision", doi="10.1000/two")
     write_summary(folder, "secret", "2026-04-12", "gut", hold="true")
