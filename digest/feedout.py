@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from xml.etree import ElementTree as ET
 
-from digest.model import Summary
+from digest.model import Notice, Summary
 
 MOST = 50  # of a feed, the newest
 _ATOM, _DC = "http://www.w3.org/2005/Atom", "http://purl.org/dc/elements/1.1/"
@@ -29,6 +29,7 @@ class Channel:
     language: str
     changed_at: datetime
     pieces: tuple[Summary, ...]
+    said: Callable[[Notice], str]  # what kind of later notice, of which day, in the feed's language
 
 
 def id_of(piece: Summary) -> str:
@@ -36,9 +37,9 @@ def id_of(piece: Summary) -> str:
     return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, piece.id)}"
 
 
-def text_of(piece: Summary) -> str:
-    """What the feed says of it: a later notice first, then the takeaway and the limits."""
-    notice = f"{'Retracted' if piece.notice.kind == 'retraction' else 'Corrected'}: {piece.notice.text}" if piece.notice else ""
+def text_of(channel: Channel, piece: Summary) -> str:
+    """What the feed says of a piece: a later notice first, then the takeaway and the limits."""
+    notice = f"{channel.said(piece.notice)}: {piece.notice.text}" if piece.notice else ""
     return "\n\n".join(filter(None, (notice, piece.takeaway, piece.limits)))
 
 
@@ -59,7 +60,7 @@ def rss(channel: Channel) -> bytes:
         _add(item, "guid", id_of(piece), isPermaLink="false")
         _add(item, "pubDate", format_datetime(piece.published_at.astimezone(UTC)))
         # RSS texts are HTML by custom.
-        _add(item, "description", _html(text_of(piece)))
+        _add(item, "description", _html(text_of(channel, piece)))
         for tag in piece.tags:
             _add(item, "category", tag)
         for author in piece.authors:
@@ -87,7 +88,7 @@ def atom(channel: Channel) -> bytes:
         _add(entry, f"{{{_ATOM}}}published", _instant(piece.published_at))
         _add(entry, f"{{{_ATOM}}}updated", _instant(max(piece.published_at, piece.notice.at) if piece.notice else piece.published_at))
         ET.SubElement(entry, f"{{{_ATOM}}}link", href=piece.url, rel="alternate")
-        _add(entry, f"{{{_ATOM}}}summary", text_of(piece))
+        _add(entry, f"{{{_ATOM}}}summary", text_of(channel, piece))
         for tag in piece.tags:
             ET.SubElement(entry, f"{{{_ATOM}}}category", term=_safe(tag))
         for author in piece.authors:
@@ -102,7 +103,7 @@ def json_feed(channel: Channel) -> bytes:
             "id": id_of(piece),
             "url": piece.url,
             "title": piece.title,
-            "content_text": text_of(piece),
+            "content_text": text_of(channel, piece),
             "summary": piece.takeaway or piece.title,
             "date_published": _instant(piece.published_at),
             **({"tags": list(piece.tags)} if piece.tags else {}),

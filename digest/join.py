@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from digest.addresses import Address, parse
+from digest.admission import Asker, let_in
 from digest.events import Suppression
 from digest.model import Audience, Frozen, Slug, Status, Subscriber
 from digest.store import mails, now, people, signups, suppressions
@@ -49,18 +50,28 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def apply(workspace: Workspace, application: Application) -> None:
-    """Take an application in. Once this returns it is durable; the same work for every address."""
-    _take(workspace, "join", application.model_dump(mode="json"))
+def apply(workspace: Workspace, application: Application, asker: Asker | None = None) -> None:
+    """Take an application in. Once this returns it is durable; the same work for every address.
+
+    Raises:
+        TooMany: the budgets that count for ``asker`` are spent.
+    """
+    _take(workspace, "join", application.model_dump(mode="json"), asker)
 
 
-def ask_for_links(workspace: Workspace, email: str, language: str) -> None:
-    """Take in that somebody wants the links of their subscription mailed; the same work for every address."""
-    _take(workspace, "links", {"email": email, "language": language})
+def ask_for_links(workspace: Workspace, email: str, language: str, asker: Asker | None = None) -> None:
+    """Take in that somebody wants the links of their subscription mailed; the same work for every address.
+
+    Raises:
+        TooMany: the budgets that count for ``asker`` are spent.
+    """
+    _take(workspace, "links", {"email": email, "language": language}, asker)
 
 
-def _take(workspace: Workspace, kind: str, body: dict[str, Any]) -> None:
+def _take(workspace: Workspace, kind: str, body: dict[str, Any], asker: Asker | None) -> None:
     with workspace.store.write() as tx:
+        if asker is not None:
+            let_in(tx, workspace.store.vault, workspace.config.pages.budgets, asker)
         signups.put(tx, workspace.store.vault, kind, body)
 
 

@@ -13,7 +13,7 @@ from digest.addresses import parse
 from digest.events import Suppression
 from digest.join import ERASURE
 from digest.model import Frozen, Status, Subscriber
-from digest.store import mails, now, people, readers, signups, suppressions
+from digest.store import budgets, mails, now, people, readers, signups, suppressions
 from digest.store.people import Person
 from digest.workspace import Workspace
 
@@ -171,6 +171,7 @@ def tidy(workspace: Workspace) -> Tidied:
         at = now(tx)
         unconfirmed = signups.forget(tx, at - timedelta(days=rules.unconfirmed_days))
         mails.expire(tx, store.vault, at - timedelta(days=rules.unconfirmed_days))
+        budgets.sweep(tx)
         settled = mails.forget(tx, at - timedelta(days=rules.mail_days))
         gone = readers.left_before(tx, at - timedelta(days=rules.left_days)) if rules.left_days is not None else []
     for sid in gone:

@@ -21,7 +21,7 @@ class Theme(Frozen):
 
 
 class Budgets(Frozen):
-    """How many requests with an address are taken: from one network (/24, or /56 of IPv6) and from everywhere, per hour."""
+    """How many requests with an address are let in: from one network (/24, or /56 of IPv6) and from everywhere, per hour."""
 
     network_per_hour: Annotated[int, Field(ge=1)] = 30
     all_per_hour: Annotated[int, Field(ge=1)] = 1000

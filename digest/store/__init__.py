@@ -1,6 +1,7 @@
 """The only SQL: one file a subject, each a set of functions on an open transaction."""
 
 from digest.store import (
+    budgets,
     catalogue,
     edits,
     holding,
@@ -21,6 +22,7 @@ from digest.store.database import Store, now, open_store
 
 __all__ = [
     "Store",
+    "budgets",
     "catalogue",
     "edits",
     "holding",

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest import join
 from digest.addresses import parse
+from digest.admission import TooMany
 from digest.join import Application
 from digest.model import Audience
 from digest.subscribe import clean_name
@@ -41,6 +42,16 @@ class ApiInterest(BaseModel):
     pieces: int = Field(description="how many pieces it brought in the last three months")
 
 
+class ApiPuzzle(BaseModel):
+    """A proof of work in the first format of ALTCHA: find ``number`` with SHA-256 of salt and number = challenge."""
+
+    algorithm: str
+    challenge: str
+    maxnumber: int
+    salt: str
+    signature: str
+
+
 class ApiChoices(BaseModel):
     """What can be chosen, and the words that people must see and agree to before ``POST /api/subscribe``."""
 
@@ -50,6 +61,7 @@ class ApiChoices(BaseModel):
     audiences: list[Audience]
     consent: str
     consent_hash: str
+    puzzle: ApiPuzzle | None = Field(description="where many requests are coming in: who solves it is let in all the same")
 
 
 class ApiApplication(BaseModel):
@@ -64,6 +76,7 @@ class ApiApplication(BaseModel):
     language: Annotated[str, Field(max_length=20)] = ""
     audience: Annotated[list[Audience], Field(max_length=3)] = []
     consent_hash: Annotated[str, Field(max_length=64)]
+    proof: Annotated[str, Field(max_length=1200, description="the solved puzzle of GET /api/interests, as base64 of ALTCHA's JSON")] = ""
 
 
 class ApiAnswer(BaseModel):
@@ -89,6 +102,7 @@ def interests(request: Request, lang: Annotated[str, Field(max_length=20)] = "")
         audiences=list(Audience),
         consent=text,
         consent_hash=join.text_hash(text),
+        puzzle=ApiPuzzle.model_validate(found) if (found := guard.puzzle(request)) else None,
     )
 
 
@@ -119,8 +133,6 @@ def subscribe(request: Request, application: ApiApplication) -> ApiAnswer:
     }
     if application.consent_hash not in texts:
         raise _Unfit("consent_hash", "is of no text that is in use; show the one of GET /api/interests")
-    if not request.app.state.gate.admits(guard.network(request)):
-        raise _Spent
     spoken, text = texts[application.consent_hash]
     values: dict[str, Any] = {
         "email": application.email,
@@ -133,7 +145,7 @@ def subscribe(request: Request, application: ApiApplication) -> ApiAnswer:
         "channel": "api",
         "network": guard.network(request),
     }
-    join.apply(workspace, Application.model_validate(values))
+    join.apply(workspace, Application.model_validate(values), request.app.state.gate.asker(request, application.proof))
     request.app.state.asked()
     return ApiAnswer()
 
@@ -144,10 +156,6 @@ class _Unfit(Exception):
         self.field, self.why = field, why
 
 
-class _Spent(Exception):
-    pass
-
-
 def unfit(request: Request, error: Exception) -> Response:
     """A field names something that is not there."""
     assert isinstance(error, _Unfit)
@@ -156,10 +164,11 @@ def unfit(request: Request, error: Exception) -> Response:
 
 def spent(request: Request, error: Exception) -> Response:
     """A budget is spent."""
-    return JSONResponse({"detail": "too many requests"}, status_code=429, headers={"Retry-After": "3600"})
+    assert isinstance(error, TooMany)
+    return JSONResponse({"detail": "too many requests"}, status_code=429, headers={"Retry-After": str(error.retry_after_s)})
 
 
-HANDLERS = {_Unfit: unfit, _Spent: spent}
+HANDLERS = {_Unfit: unfit, TooMany: spent}
 
 
 class Origins:

@@ -16,9 +16,10 @@ from digest.archive import Archive
 from digest.feedout import Channel
 from digest.interests import Interests
 from digest.model import Interest, Summary
-from digest.tongue import Tongue
+from digest.tongue import Tongue, choose
 from digest.web.look import Form, form_of, render, tongue_for, workspace_of
 from digest.web.shown import Shown, shown
+from digest.webcopy import said
 
 router = APIRouter(include_in_schema=False)
 
@@ -167,11 +168,19 @@ def by_subject(request: Request, id: str) -> Response:
 def _feed(
     request: Request, path: str, ending: str, label: str, about: str, page: str, pieces: tuple[Summary, ...], at: datetime
 ) -> Response:
-    config = workspace_of(request).config
-    letter, base = config.newsletter, config.newsletter.url
+    workspace = workspace_of(request)
+    config, letter, base = workspace.config, workspace.config.newsletter, workspace.config.newsletter.url
+    spoken = choose("", "", config.pages.languages, letter.language)
     title = f"{letter.name}: {label}" if label else letter.name
     channel = Channel(
-        title, about or letter.tagline or title, f"{base}{path}.{ending}", f"{base}{page}", letter.language, at, pieces[: feedout.MOST]
+        title=title,
+        about=about or letter.tagline or title,
+        url=f"{base}{path}.{ending}",
+        page=f"{base}{page}",
+        language=letter.language,
+        changed_at=at,
+        pieces=pieces[: feedout.MOST],
+        said=lambda notice: said(notice, spoken, workspace.zone),
     )
     write, kind = _FORMATS[ending]
     # Which pieces a subject has changes with its rule, too, and how a feed is written with the program.

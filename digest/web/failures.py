@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest.errors import ConfigError, LinkError, StoreError
-from digest.web import api, guard
-from digest.web.look import page, tongue_for, workspace_of
+from digest.web import api, links
+from digest.web.look import page, tongue_for
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,7 @@ class Shield:
 
 def lost_link(request: Request, _: Exception) -> Response:
     """The same friendly page for every link that does not work, whatever the reason: it offers a new one."""
-    spoken = tongue_for(request)
-    return page(request, "links.html.j2", spoken, status=404, lost=True, stamp=guard.stamp(workspace_of(request)), email="", errors={})
+    return links.show(request, tongue_for(request), status=404, lost=True)
 
 
 def busy(request: Request, error: Exception) -> Response:

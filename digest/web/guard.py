@@ -1,19 +1,23 @@
-"""What keeps forms from being misused without getting in anybody's way: budgets, a stamp with its time, a field for machines."""
+"""What keeps forms from being misused without getting in anybody's way: budgets, some work, a stamp with its time, a trap."""
 
 from __future__ import annotations
 
 import ipaddress
+import math
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fastapi import Request
 from limits import RateLimitItemPerHour
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from digest import tokens
+from digest import admission, proof, tokens
+from digest.admission import PROVEN, Asker, TooMany
 from digest.config import Budgets
-from digest.errors import LinkError
-from digest.web.look import Form
+from digest.errors import LinkError, StoreError
+from digest.web.look import Form, workspace_of
 from digest.workspace import Workspace
 
 HONEYPOT = "website"  # people do not see it; what fills it in is no person
@@ -34,16 +38,37 @@ def network(request: Request) -> str:
 
 
 class Gate:
-    """Counts requests that carry an address, by network and in all, over a moving hour. Knows nothing of the addresses."""
+    """Turns a flood away before it costs more than this. The budgets themselves are kept in the database, for all processes."""
 
     def __init__(self, budgets: Budgets) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._network = RateLimitItemPerHour(budgets.network_per_hour)
-        self._all = RateLimitItemPerHour(budgets.all_per_hour)
+        self._network = RateLimitItemPerHour(budgets.network_per_hour * (1 + PROVEN))
+        self._all = RateLimitItemPerHour(budgets.all_per_hour * (1 + PROVEN))
 
-    def admits(self, where: str) -> bool:
-        """Whether one more request from there is within the budgets; it counts if it is."""
-        return self._limiter.hit(self._network, where) and self._limiter.hit(self._all, "all")
+    def asker(self, request: Request, solution: str) -> Asker:
+        """Who asks, with the proof of work that came with the request, if it is one.
+
+        Raises:
+            TooMany: more come from there than any budget lets in.
+        """
+        where = network(request)
+        for limit, key in ((self._network, where), (self._all, "all")):
+            if not self._limiter.hit(limit, key):
+                raise TooMany(max(1, math.ceil(self._limiter.get_window_stats(limit, key).reset_time - time.time())))
+        keys = workspace_of(request).store.vault.link_keys
+        return Asker(where, proof.check(solution, keys, datetime.now(UTC)) if solution else None)
+
+
+def puzzle(request: Request) -> dict[str, Any] | None:
+    """A puzzle for the browser, where more than half of a budget is used; it matters to nobody before."""
+    store = workspace_of(request).store
+    try:
+        with store.read() as tx:
+            if not admission.tight(tx, store.vault, network(request)):
+                return None
+    except StoreError:  # the page itself can be shown all the same
+        return None
+    return proof.puzzle(store.vault.link_keys, datetime.now(UTC))
 
 
 def stamp(workspace: Workspace) -> str:

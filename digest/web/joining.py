@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -10,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from digest import join
 from digest.addresses import parse
+from digest.admission import TooMany
 from digest.interests import Interests
 from digest.join import Application
 from digest.model import Audience
@@ -61,11 +63,20 @@ def consent_text(spoken: Tongue, newsletter: str) -> str:
     )
 
 
-def show(request: Request, spoken: Tongue, form: Form, errors: Mapping[str, str], *, embed: bool = False, status: int = 200) -> Response:
-    """The form, with what was typed before and what is wrong with it."""
+def show(
+    request: Request,
+    spoken: Tongue,
+    form: Form,
+    errors: Mapping[str, str],
+    *,
+    embed: bool = False,
+    status: int = 200,
+    wait_s: int = 0,
+) -> Response:
+    """The form, with what was typed before and what is wrong with it; after ``wait_s`` seconds it may be sent again."""
     workspace = workspace_of(request)
     config = workspace.config
-    headers = {}
+    headers = {"Retry-After": str(wait_s)} if wait_s else {}
     if embed:
         ancestors = " ".join(config.pages.embed) or "'none'"
         headers["Content-Security-Policy"] = look.CSP.format(ancestors=ancestors)
@@ -81,6 +92,7 @@ def show(request: Request, spoken: Tongue, form: Form, errors: Mapping[str, str]
         audiences=[one.value for one in Audience],
         consent=consent_text(spoken, config.newsletter.name),
         stamp=guard.stamp(workspace),
+        puzzle=guard.puzzle(request),
         form=form,
         errors=errors,
     )
@@ -112,16 +124,21 @@ def subscribe(request: Request, form: Filled) -> Response:
         errors = {"form": spoken.t("Please look at what you chose and press the button once more.")}
     if errors or application is None:
         return show(request, spoken, form, errors, embed=embedded, status=422)
-    if not request.app.state.gate.admits(guard.network(request)):
-        return show(request, spoken, form, {"form": too_many(spoken)}, embed=embedded, status=429)
-    join.apply(workspace, application)
+    try:
+        join.apply(workspace, application, request.app.state.gate.asker(request, form.one("proof", 1200)))
+    except TooMany as error:
+        return show(request, spoken, form, {"form": too_many(spoken, error)}, embed=embedded, status=429, wait_s=error.retry_after_s)
     request.app.state.asked()
     return sent(embedded, spoken)
 
 
-def too_many(spoken: Tongue) -> str:
+def too_many(spoken: Tongue, error: TooMany) -> str:
     """Why nothing was taken in, where a budget is spent."""
-    return spoken.t("Too many requests are coming in just now. Nothing you typed is lost: please try again in an hour.")
+    return spoken.tn(
+        "Too many requests are coming in just now. Nothing you typed is lost: please press the button again in {n} minute.",
+        "Too many requests are coming in just now. Nothing you typed is lost: please press the button again in {n} minutes.",
+        math.ceil(error.retry_after_s / 60),
+    )
 
 
 def sent(embedded: bool, spoken: Tongue) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -9,6 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from digest import join
 from digest.addresses import parse
+from digest.admission import TooMany
+from digest.tongue import Tongue
 from digest.web import guard
 from digest.web.joining import email_error, too_many
 from digest.web.look import Form, form_of, page, tongue_for, workspace_of
@@ -19,7 +22,23 @@ router = APIRouter(include_in_schema=False)
 @router.api_route("/links", methods=["GET", "HEAD"])
 def ask(request: Request) -> Response:
     """The form for a new link."""
-    return page(request, "links.html.j2", tongue_for(request), lost=False, stamp=guard.stamp(workspace_of(request)), email="", errors={})
+    return show(request, tongue_for(request))
+
+
+def show(
+    request: Request,
+    spoken: Tongue,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = {},
+    lost: bool = False,
+    email: str = "",
+    errors: Mapping[str, str] = {},
+) -> Response:
+    """The form, with what was typed and what is wrong with it; ``lost`` where a link led here that does not work."""
+    stamp, puzzle = guard.stamp(workspace_of(request)), guard.puzzle(request)
+    given = {"lost": lost, "stamp": stamp, "puzzle": puzzle, "email": email, "errors": errors}
+    return page(request, "links.html.j2", spoken, status=status, headers=headers, **given)
 
 
 @router.post("/links")
@@ -37,11 +56,14 @@ def send(request: Request, form: Annotated[Form, Depends(form_of)]) -> Response:
         errors["email"] = email_error(email, spoken)
     if not errors and not guard.in_time(workspace, form):
         errors["form"] = spoken.t("Please press the button once more.")
-    if not errors and not request.app.state.gate.admits(guard.network(request)):
-        errors["form"], status = too_many(spoken), 429
+    headers = {}
+    if not errors:
+        try:
+            join.ask_for_links(workspace, email, spoken.code, request.app.state.gate.asker(request, form.one("proof", 1200)))
+        except TooMany as error:
+            errors["form"], status, headers = too_many(spoken, error), 429, {"Retry-After": str(error.retry_after_s)}
     if errors:
-        return page(request, "links.html.j2", spoken, status=status, lost=False, stamp=guard.stamp(workspace), email=email, errors=errors)
-    join.ask_for_links(workspace, email, spoken.code)
+        return show(request, spoken, status=status, headers=headers, email=email, errors=errors)
     request.app.state.asked()
     return sent
 

@@ -232,3 +232,38 @@ def test_a_scanner_that_runs_scripts_and_follows_every_link_changes_nothing(site
     assert len(seen) > 15
     assert site.reader("scanned@example.org") == reader
     assert not site.knows("scan@example.org")
+
+
+def test_when_many_ask_a_browser_works_for_its_place_and_one_without_scripts_has_a_place_of_its_own(tmp_path, fresh_context):
+    folder = make_site_folder(tmp_path / "busy", "pages: {budgets: {network_per_hour: 4, all_per_hour: 1000}}\n")
+    with serving(folder) as site:
+        stamp = site.stamp()
+
+        def asks(address, scripts):
+            page = fresh_context(viewport=PHONE, java_script_enabled=scripts).new_page()
+            page.goto(f"{site.url}/links")
+            page.get_by_label("Email address").fill(address)
+            page.wait_for_timeout(2100)
+            page.get_by_role("button", name="Mail me a new link").click()
+            page.get_by_role("heading", name="Look at your email").or_(page.get_by_role("heading", name="Not sent yet")).wait_for()
+            return page.url.rpartition("/links")[2].startswith("/sent")
+
+        for n in range(3):
+            assert site.post("/links", {"email": f"n{n}@example.org", "stamp": stamp}).status == 303
+        assert asks("with1@example.org", True) and asks("with2@example.org", True)
+        assert asks("without1@example.org", False) and not asks("without2@example.org", False)
+        assert asks("with3@example.org", True)
+        # Whoever presses the button before the work is done waits for it, and is told so.
+        page = fresh_context(viewport=PHONE).new_page()
+        held = []
+        page.route("**/proof-worker.js*", lambda route: held.append(route))
+        page.goto(f"{site.url}/?lang=en")
+        page.get_by_label("Gut and diet").check()
+        page.get_by_label("Email address").fill("quick@example.org")
+        page.wait_for_timeout(2100)
+        page.get_by_role("button", name="I agree").click()
+        page.get_by_role("status").get_by_text("One moment, please.").wait_for()
+        held[0].continue_()
+        page.get_by_role("heading", name="Look at your email").wait_for()
+        with site.open() as workspace, workspace.store.read() as tx:
+            assert tx.exec_driver_sql("SELECT count(*) FROM throttle WHERE scope LIKE 'proof:%'").scalar() == 4

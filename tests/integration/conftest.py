@@ -35,15 +35,27 @@ def _migrated(postgres):
     return dsn
 
 
-@pytest.fixture
-def postgres_url(_migrated):
-    """A database with our tables and nothing in them, its numbers beginning at 1."""
-    with psycopg.connect(_migrated, autocommit=True) as connection:
+def _empty(dsn):
+    with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '10s'")
         emptied = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables))
         numbers = "SELECT setval(c.oid, 1, false) FROM pg_class c WHERE c.relkind = 'S'"
         connection.execute(f"{emptied}; {numbers}")
+
+
+@pytest.fixture
+def postgres_url(_migrated):
+    """A database with our tables and nothing in them, its numbers beginning at 1."""
+    _empty(_migrated)
     return _migrated
+
+
+@pytest.fixture(scope="module")
+def own_postgres_url(postgres, _migrated):
+    """The same, for all tests of a file and for nobody else."""
+    made = postgres.database(_migrated)
+    _empty(made)
+    return made
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -27,6 +27,13 @@ from digest.workspace import Workspace, open_workspace
 from tests.support.make import make_workspace, write_summary
 
 BASE = "https://letter.example.org"
+PAGES = """\
+pages:
+  languages: [en, de, es, fr, ar]
+  api: [https://www.example.org]
+  embed: [https://www.example.org]
+  budgets: {network_per_hour: 100000, all_per_hour: 100000}
+"""
 
 
 @dataclass

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from babel.messages.extract import extract_python
 from jinja2.ext import babel_extract
 
 from tests.support.make import REPOSITORY
@@ -13,15 +14,34 @@ from tests.support.make import REPOSITORY
 _KEYWORDS = {"t": None, "tn": (1, 2)}
 
 
+def calls(source: str) -> Iterator[tuple[int, tuple[str, ...] | None]]:
+    """Line and texts of every call of ``t`` or ``tn`` in Python, those inside f-strings too; None where a text is not written out.
+
+    Babel reads Python token by token, and up to 3.11 an f-string is one token, calls and all; so the tree is read instead.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
+        if name in _KEYWORDS:
+            given = node.args[: 2 if name == "tn" else 1]
+            said = tuple(one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str))
+            yield node.lineno, said if given and len(said) == len(given) else None
+
+
+def places() -> list[Path]:
+    """The program's Python."""
+    return sorted((REPOSITORY / "digest").rglob("*.py"))
+
+
 def texts() -> dict[str, tuple[str, ...]]:
     """Message id → its English forms: one, or two where a number decides."""
     found: dict[str, tuple[str, ...]] = {}
-    places: list[Path] = [*sorted((REPOSITORY / "digest/web").rglob("*.py")), *sorted((REPOSITORY / "digest/web/pages").glob("*.j2"))]
-    places += [REPOSITORY / "digest" / name for name in ("mailtext.py", "missed.py", "tongue.py", "webcopy.py")]
-    for file in places:
+    for file in places():
+        found.update({said[0]: said for _, said in calls(file.read_text(encoding="utf-8")) if said})
+    for file in sorted((REPOSITORY / "digest/web/pages").glob("*.j2")):
         with file.open("rb") as opened:
-            calls = extract_python(opened, _KEYWORDS, [], {}) if file.suffix == ".py" else babel_extract(opened, list(_KEYWORDS), [], {})
-            for _, function, said, _ in calls:
+            for _, function, said, _ in babel_extract(opened, list(_KEYWORDS), [], {}):
                 forms = said if isinstance(said, tuple) else (said,)
                 forms = tuple(form for form in forms if isinstance(form, str))[: 2 if function == "tn" else 1]
                 if forms:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from digest.config import Cadence
 from digest.tongue import choose, tongue
-from tests.support.words import fields, texts
+from tests.support.make import REPOSITORY
+from tests.support.words import calls, fields, places, texts
 
 TEXTS = texts()
 OFFERED = ("en", "de", "es", "fr", "ar")
@@ -36,6 +37,19 @@ def test_every_language_says_everything(code):
 def test_a_control_that_must_fail():
     assert gaps("de", {**TEXTS, "A text that nobody translated": ("A text that nobody translated",)})
     assert len(TEXTS) > 150
+
+
+def test_every_text_is_written_out_where_it_is_asked_for():
+    """One that comes from a variable would be found by nobody who translates."""
+    hidden = [
+        f"{file.relative_to(REPOSITORY)}:{line}" for file in places() for line, said in calls(file.read_text("utf-8")) if said is None
+    ]
+    assert hidden == []
+
+
+def test_texts_inside_f_strings_and_those_that_are_hidden_are_found():
+    source = """f"{tongue.t('Limits:')} {n}"; t("a" "b"); spoken.tn("{n} piece", "{n} pieces", n); t(name); t(f"{x}"); other("no")"""
+    assert sorted(said or () for _, said in calls(source)) == [(), (), ("Limits:",), ("ab",), ("{n} piece", "{n} pieces")]
 
 
 def test_numbers_take_the_form_their_language_wants():

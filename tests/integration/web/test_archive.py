@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 import feedparser
 import pytest
 
-from digest import jobs
+from digest import gather, jobs
 from digest.config import FeedSource, Fetch
 from digest.sources import Context, feed
+from digest.web import archives
 from digest.workspace import open_workspace
 from tests.support.make import CONFIG, make_workspace, write_summary
 from tests.support.site import serving
@@ -20,8 +21,8 @@ TITLE = '"Fish & <chips>: Größe und دراسة"'
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = make_workspace(tmp_path_factory.mktemp("archive") / "w", config=CONFIG)
+def site(tmp_path_factory, stored):
+    folder = make_workspace(tmp_path_factory.mktemp("archive") / "w", config=CONFIG + stored)
     write_summary(folder, "one", "2026-04-10", "gut", title=f"'{TITLE}'", limits="'Only 12 <people> & mice.'", evidence="trial")
     write_summary(folder, "two", "2026-04-11", "vision", doi="10.1000/two")
     write_summary(folder, "secret", "2026-04-12", "gut", hold="true")
@@ -142,3 +143,17 @@ def test_crawlers_are_told_what_is_public(site):
 def test_nothing_held_back_or_unsent_is_anywhere(site):
     for path in ("/archive", "/archive/subjects/gut", "/archive/issues/monthly-2026-05-01", *(f"/feed.{ending}" for ending in ENDINGS)):
         assert not re.search(r"letter\.example\.org/(secret|later)\b", site.get(path).text), path
+
+
+def test_a_later_retraction_is_told_first_in_pages_and_feeds(site, monkeypatch):
+    before = site.get("/feeds/vision.json")
+    write_summary(
+        site.folder, "two", "2026-04-11", "vision", doi="10.1000/two", notice="{kind: retraction, at: 2026-05-09, text: Wrong & withdrawn.}"
+    )
+    with site.open() as workspace, workspace.store.alone():
+        gather.gather(workspace)
+    monkeypatch.setattr(archives, "_FRESH_S", 0.0)  # it is kept for a minute
+    after = json.loads(site.get("/feeds/vision.json").body)
+    assert "Retracted" not in before.text
+    assert after["items"][0]["content_text"].startswith("Retracted on May 9, 2026: Wrong & withdrawn.")
+    assert "Retracted on May 9, 2026." in site.get("/archive/subjects/vision?lang=en").text

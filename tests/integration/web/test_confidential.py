@@ -18,7 +18,7 @@ from digest.web import confirming, health, joining, leaving, links, preferences,
 from digest.web.app import make_app
 from digest.workspace import open_workspace
 from tests.support.person import Person
-from tests.support.site import link, make_site_folder, serving
+from tests.support.site import PAGES, link, make_site_folder, serving
 
 CANARIES = ("zebrafinch", "Canaria", "quetzal")  # an address, a name, a subject
 INTERESTS = "- {id: quetzal, label: Quetzal disease, match: {tag: gut}}\n- {id: vision, label: Vision, match: {tag: vision}}\n"
@@ -27,6 +27,12 @@ SHUT = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    with serving(make_site_folder(tmp_path_factory.mktemp("site") / "w", PAGES)) as site:
+        yield site
 
 
 def test_every_answer_is_kept_by_nobody_and_loads_nothing_from_elsewhere(site):

@@ -170,16 +170,6 @@ def test_nobody_learns_who_is_on_the_list(site):
     )
 
 
-def test_a_budget_that_is_spent_says_so_to_everybody_alike_and_keeps_what_was_typed(tmp_path):
-    with serving(make_site_folder(tmp_path / "w", "pages: {budgets: {network_per_hour: 3, all_per_hour: 100}}\n")) as site:
-        answers = [applied(site, email=f"n{n}@example.org") for n in range(5)]
-        assert [answer.status for answer in answers] == [303, 303, 303, 429, 429]
-        assert 'value="n4@example.org"' in answers[4].text and "try again in an hour" in answers[4].text
-        assert site.post("/links", {"email": "n1@example.org", "stamp": site.stamp()}).status == 429
-        with site.open() as workspace, workspace.store.read() as tx:
-            assert tx.exec_driver_sql("SELECT count(*) FROM signup").scalar() == 3
-
-
 def test_a_locked_database_is_told_as_such_and_what_was_acknowledged_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite, "_BUSY_MS", 200)
     with serving(make_site_folder(tmp_path / "w")) as site:

@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 import pytest
+from sqlalchemy import select
 
 from digest import jobs, readers
 from digest.model import Status
+from digest.store import schema as t
 from digest.workspace import open_workspace
 from tests.support.site import link, make_site_folder, serving
 
@@ -194,11 +196,12 @@ def test_data_and_erasure_need_a_link_that_was_mailed_just_now(site, ana):
     assert data["subscriber"]["email"] == ana.email and data["subscriber"]["interests"] == ["gut", "vision", "diet"]
     assert "are gone" in site.post(fresh + "/erase").text
     with site.open() as workspace, workspace.store.read() as tx:
-        row = tx.exec_driver_sql("SELECT * FROM subscriber WHERE sid = ?", (ana.id,)).mappings().one()
+        row = tx.execute(select(t.subscriber).where(t.subscriber.c.sid == ana.id)).mappings().one()
         assert workspace.store.vault.open(row["address"], "address") == ""
         assert row["status"] == "erased"
-        assert not tx.exec_driver_sql("SELECT count(*) FROM follows WHERE subscriber_id = ?", (row["id"],)).scalar()
-        assert not tx.exec_driver_sql("SELECT count(*) FROM consent WHERE detail IS NOT NULL AND subscriber_id = ?", (row["id"],)).scalar()
+        assert not tx.execute(select(t.follows).where(t.follows.c.subscriber_id == row["id"])).all()
+        told = select(t.consent).where(t.consent.c.subscriber_id == row["id"], t.consent.c.detail.is_not(None))
+        assert not tx.execute(told).all()
 
 
 def test_an_erased_reader_s_links_are_as_good_as_any_lost_one_and_they_may_join_again(site, ana):

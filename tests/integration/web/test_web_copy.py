@@ -19,8 +19,8 @@ PIECES = [f"p{n}" for n in range(6)]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = make_workspace(tmp_path_factory.mktemp("copy") / "w", config=CONFIG + "selection: {max_teasers: 4}\n")
+def site(tmp_path_factory, stored):
+    folder = make_workspace(tmp_path_factory.mktemp("copy") / "w", config=CONFIG + stored + "selection: {max_teasers: 4}\n")
     for n, name in enumerate(PIECES):
         write_summary(folder, name, f"2026-04-{10 + n}", "gut", limits=f"Limit of {name} & <few>.")
     with serving(folder) as site:
