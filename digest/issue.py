@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from digest import between, calendar, interests, life, select
+from digest import audit, between, calendar, interests, life, select
 from digest.compose import CompiledIssue, compile_issue, look_of
 from digest.config import SelectionRules
 from digest.errors import IssueError, IssueWaits
@@ -229,6 +229,7 @@ def _write_draft(
         issues.put_members(tx, row, material.slot.cadence, members, sorted(names))
         carried.put_carried(tx, row, [(stored.row, stored.seq) for stored in material.carried])
         carried.arrived(tx, material.slot.cadence)
+        audit.record(tx, workspace, "issue.draft", material.slot.name, content=content_hash[:12], pieces=len(members))
 
 
 def put_missed(tx: Connection, workspace: Workspace, slot: Slot) -> None:
@@ -326,6 +327,7 @@ def approve(workspace: Workspace, name: str) -> str:
             approved_hash=content_hash,
             approved_at=now(tx),
         )
+        audit.record(tx, workspace, "issue.approve", name, content=content_hash[:12])
     return content_hash
 
 
@@ -383,6 +385,7 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
             frozen=json.dumps(material.frozen(), ensure_ascii=False, sort_keys=True),
             send_not_after=_send_not_after(workspace, row, now(tx)),
         )
+        audit.record(tx, workspace, "issue.send", name, content=content_hash[:12])
         row = find(tx, name)
     return Ready(row, material, compiled)
 

@@ -1,5 +1,6 @@
 """The tables. Their history is in ``migrations/``; a test holds both equal."""
 
+from digest.store.schema.accounts import audit, audit_head, person, recovery_code, session
 from digest.store.schema.base import Instant, meta, metadata
 from digest.store.schema.gathered import also_at, identifier, refusal, revision, source, summary
 from digest.store.schema.issues import (
@@ -24,6 +25,8 @@ __all__ = [
     "Instant",
     "also_at",
     "attempt",
+    "audit",
+    "audit_head",
     "bounce",
     "carried",
     "consent",
@@ -46,9 +49,12 @@ __all__ = [
     "meta",
     "metadata",
     "participant",
+    "person",
     "provider_event",
+    "recovery_code",
     "refusal",
     "revision",
+    "session",
     "signup",
     "source",
     "subscriber",
