@@ -63,3 +63,7 @@ class DeliveryDeferred(DeliveryError):
 
 class DeliveryUncertain(DeliveryError):
     """Perhaps handed over: a machine must not send it twice."""
+
+
+class AccountError(DigestError):
+    """What was asked of somebody's account cannot be done: no such person, a weak password, the last admin."""

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from digest import approval, between, calendar, interests, life, select
-from digest.compose import CompiledIssue, Editorial, Look, look_of
+from digest import approval, audit, between, calendar, interests, life, select
+from digest.compose import CompiledIssue, Editorial, Look, compile_issue, look_of
 from digest.compose.compiled import compile_sources
 from digest.compose.render import read_templates
 from digest.config import SelectionRules
@@ -242,6 +242,7 @@ def _write_draft(
         issues.put_members(tx, row, material.slot.cadence, members, sorted(names))
         carried.put_carried(tx, row, [(stored.row, stored.seq) for stored in material.carried])
         carried.arrived(tx, material.slot.cadence)
+        audit.record(tx, workspace, "issue.draft", material.slot.name, content=content_hash[:12], pieces=len(members))
 
 
 def put_missed(tx: Connection, workspace: Workspace, slot: Slot) -> None:
@@ -355,6 +356,7 @@ def approve(workspace: Workspace, name: str, *, by: str = "") -> str:
             approved_hash=content_hash,
             approved_at=now(tx),
         )
+        audit.record(tx, workspace, "issue.approve", name, content=content_hash[:12])
     return content_hash
 
 
@@ -412,6 +414,7 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
             frozen=json.dumps(material.frozen(), ensure_ascii=False, sort_keys=True),
             send_not_after=_send_not_after(workspace, row, now(tx)),
         )
+        audit.record(tx, workspace, "issue.send", name, content=content_hash[:12])
         row = find(tx, name)
     return Ready(row, material, compiled)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import LargeBinary, Table, select, update
 
+from digest import audit
 from digest.errors import ConfigError
 from digest.model import Frozen
 from digest.store import schema as t
@@ -17,6 +18,7 @@ _SEALED: tuple[tuple[Table, str, str], ...] = (
     (t.signup, "body", "signup"),
     (t.mail, "body", "mail"),
     (t.event_inbox, "body", "event"),
+    (t.person, "totp", "totp"),
 )
 _LOOKED_UP = {"address_index"}  # hashes, not sealed: they stay with the first secret
 _PAGE = 200
@@ -60,7 +62,9 @@ def rotate(workspace: Workspace) -> Rotation:
             "DIGEST_SECRET_KEY holds one secret; set it to 1:OLD,2:NEW for every process, restart them, and run this again. "
             'A new one is made by: python3 -c "import secrets, base64; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
         )
-    return Rotation(number=vault.newest, sealed=sum(_reseal(workspace, *one) for one in _SEALED))
+    sealed = sum(_reseal(workspace, *one) for one in _SEALED)
+    audit.note(workspace, "keys.rotate", "", number=vault.newest, sealed=sealed)
+    return Rotation(number=vault.newest, sealed=sealed)
 
 
 def _reseal(workspace: Workspace, table: Table, column: str, field: str) -> int:

@@ -10,7 +10,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from fnmatch import fnmatchcase
 
-from digest import compose, hosting, issue, plan, select
+from digest import audit, compose, hosting, issue, plan, select
 from digest.addresses import masked, parse
 from digest.errors import DigestError, IssueError
 from digest.explain import forecast
@@ -37,6 +37,7 @@ def pause(workspace: Workspace, name: str, reason: str) -> None:
             raise IssueError(f"{name} is {row.state}; there is nothing to pause")
         holding.pause(tx, row.id, reason)
         holding.record(tx, workspace.who, "pause", name, reason)
+        audit.record(tx, workspace, "issue.pause", name, reason=reason)
 
 
 def resume(workspace: Workspace, name: str) -> None:
@@ -51,6 +52,7 @@ def resume(workspace: Workspace, name: str) -> None:
             raise IssueError(f"{name} is not paused")
         holding.resume(tx, row.id)
         holding.record(tx, workspace.who, "resume", name, row.pause_reason)
+        audit.record(tx, workspace, "issue.resume", name)
 
 
 def cancel(workspace: Workspace, name: str) -> int:
@@ -65,6 +67,7 @@ def cancel(workspace: Workspace, name: str) -> int:
             raise IssueError(f"{name} is {row.state} already")
         holding.record(tx, workspace.who, "cancel", name)
         left = holding.cancel(tx, row.id, workspace.who)
+        audit.record(tx, workspace, "issue.cancel", name, left=left)
         busy = outcomes.counts(tx, row.id)[DeliveryState.INFLIGHT]
         kept = hosted.of(tx, row.id, workspace.config.delivery.provider)
     if kept and not busy:  # else whoever has them in hand does it
@@ -129,7 +132,10 @@ def decide(workspace: Workspace, name: str, dids: Sequence[str] | None, *, sent:
         unknown = [did for did in dids or () if did not in known]
         if unknown:
             raise IssueError(f"not held: {', '.join(unknown)}; `digest held {name}` lists those that are. Nothing was changed")
-        return holding.decide(tx, row.id, dids, sent=sent, who=workspace.who)
+        settled = holding.decide(tx, row.id, dids, sent=sent, who=workspace.who)
+        if settled:
+            audit.record(tx, workspace, "issue.decide", name, settled=settled, to="sent" if sent else "again", dids=list(dids or ())[:20])
+        return settled
 
 
 def send_test(workspace: Workspace, name: str, to: str, reader: str | None) -> str:
@@ -164,6 +170,7 @@ def send_test(workspace: Workspace, name: str, to: str, reader: str | None) -> s
     if outcome is None or outcome.outcome != "accepted":
         said = answer.stop or (outcome.reason if outcome else "") or "no reason given"
         raise IssueError(f"the test was not taken: {said}")
+    audit.note(workspace, "issue.test", name, as_reader=reader is not None)
     return edition.subject
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from digest import audit
 from digest.addresses import parse
 from digest.events import Suppression
 from digest.join import ERASURE
@@ -136,8 +137,10 @@ def forget_address(workspace: Workspace, email: str) -> bool:
         signups.forget_address(tx, store.vault, address.key, lambda text: parse(text).key)
         mails.forget_address(tx, store.vault.index(address.key))
         if person is None:
+            audit.record(tx, workspace, "readers.forget", "", known=False)
             return False
         _erase(tx, workspace, person, ERASURE)
+        audit.record(tx, workspace, "readers.forget", person.subscriber.id, known=True)
     return True
 
 

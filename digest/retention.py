@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from digest import audit
 from digest.model import Frozen
 from digest.store import now, retention
 from digest.workspace import Workspace
@@ -41,6 +42,8 @@ def prune(workspace: Workspace, *, dry_run: bool = False) -> Pruned:
         "attempts": at - timedelta(days=workspace.config.retention.attempts_days),
     }
     done = {name: (_count if dry_run else _take)(workspace, name, before) for name, before in limits.items()}
+    if any(done.values()) and not dry_run:
+        audit.note(workspace, "prune", "", **done)
     return Pruned(**done, dry_run=dry_run)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from digest import explain, issue, lint, operate, plan, select
+from digest import audit, explain, issue, lint, plan, select
 from digest.errors import IssueError
 from digest.issue import Ready
 from digest.lint import edges
@@ -191,7 +191,8 @@ def accept(workspace: Workspace, report: Report, rule: str, word: str) -> int:
         raise IssueError("say why it may pass: --because WORDS")
     detail = json.dumps({"rule": rule, "findings": found, "word": word.strip()}, ensure_ascii=False)
     with workspace.store.write() as tx:
-        holding.record(tx, operate.who(), ACCEPTED, report.issue, detail)
+        holding.record(tx, workspace.who, ACCEPTED, report.issue, detail)
+        audit.record(tx, workspace, "issue.accept_warning", report.issue, rule=rule, findings=len(found), why=word.strip())
     return len(found)
 
 

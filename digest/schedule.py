@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from digest import approval, calendar, dispatch, feedback, gather, issue, life, notify
+from digest import approval, audit, calendar, dispatch, feedback, gather, issue, life, notify
 from digest.config import Cadence, Schedule
 from digest.errors import BusyError, DigestError, IssueWaits
 from digest.model import UNPLANNED, IssueState, Slot
@@ -242,4 +242,5 @@ def ask(workspace: Workspace, name: str) -> str:
         row: IssueRow = issue.find(tx, name)
         if row.state is IssueState.DRAFTED:
             issues.move_issue(tx, row.id, IssueState.IN_REVIEW, who=workspace.who, detail="the editors are asked")
+            audit.record(tx, workspace, "issue.review", name)
     return notify.tell(workspace, name, "review", notify.review(workspace, row.slot))

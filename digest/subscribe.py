@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from digest import csvfile
+from digest import audit, csvfile
 from digest.addresses import Address, parse
 from digest.config import time_zone
 from digest.interests import Interests
@@ -177,6 +177,8 @@ def import_file(workspace: Workspace, file: Path, interests: Interests, *, encod
                 counted[what] += 1
                 if note:
                     problems.append(Problem(file=name, line=item.line, severity="warning", text=note))
+    if not dry_run:
+        audit.note(workspace, "readers.import", "", **counted)
     return Import(**counted, problems=tuple(problems), dry_run=dry_run)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from digest import csvfile
+from digest import audit, csvfile
 from digest.addresses import Address, masked, parse
 from digest.errors import ConfigError, DigestError
 from digest.events import RANK, Suppression
@@ -60,6 +60,7 @@ def add(workspace: Workspace, email: str, reason: str = "operator", who: str = "
     with workspace.store.write() as tx:
         index, at = workspace.store.vault.index(address.key), now(tx)
         suppressions.record(tx, who, "suppression added", index.hex(), reason)
+        audit.record(tx, workspace, "suppressions.add", index.hex(), reason=reason)
         return suppressions.put(tx, index, Suppression(reason, at, who))
 
 
@@ -85,6 +86,7 @@ def remove(workspace: Workspace, email: str, *, force: bool = False, who: str = 
             )
         suppressions.drop(tx, index)
         suppressions.record(tx, who, suppressions.REMOVED, index.hex(), found.reason)
+        audit.record(tx, workspace, "suppressions.remove", index.hex(), reason=found.reason, force=force)
     return found
 
 
@@ -127,6 +129,7 @@ def import_file(workspace: Workspace, file: Path, *, dry_run: bool = False, who:
     if not dry_run:
         with workspace.store.write() as tx:
             suppressions.record(tx, who, "suppressions imported", file.name[:200], f"{counted['new']} new, {counted['known']} known")
+            audit.record(tx, workspace, "suppressions.import", "", **counted)
     return Import(**counted, problems=tuple(problems), dry_run=dry_run)
 
 

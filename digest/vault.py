@@ -45,6 +45,7 @@ class Vault:
         self.link_keys: Mapping[int, bytes] = {number: _derive(secret, b"links") for number, secret in secrets.items()}
         # Of the first secret for good: the addresses behind the suppression list are not kept, so their hashes cannot be made anew.
         self._index_key = _derive(first, b"index")
+        self._audit_key = _derive(first, b"audit")  # of the first, too: the log is never written anew
         self.fingerprint = _derive(first, b"fingerprint")[:8].hex()
 
     @property
@@ -94,6 +95,10 @@ class Vault:
     def index(self, address_key: str) -> bytes:
         """What an address is looked up by: 32 bytes, the same each time, telling nothing without the key."""
         return hmac.new(self._index_key, address_key.encode(), hashlib.sha256).digest()
+
+    def proof(self, purpose: str, text: str) -> str:
+        """A keyed hash in hex, of one purpose: whoever lacks the key can neither make nor check it."""
+        return hmac.new(self._audit_key, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
 
 
 def open_vault(workspace: Path, secret: str | None, *, may_make: bool = True) -> Vault:

@@ -23,7 +23,7 @@ from digest.store.moving import Moved, move
 @dataclass(frozen=True)
 class Workspace:
     """What the acting steps need. ``on`` is the local date acted as of, ``at`` the instant: the end of ``on`` where a date
-    was asked for, else now. ``who`` is the name that what is done here is recorded under.
+    was asked for, else now. ``who`` is the name that what is done here is recorded under; ``web`` that they logged in.
     """
 
     path: Path
@@ -32,6 +32,7 @@ class Workspace:
     on: date
     at: datetime
     who: str = "operator"
+    web: bool = False
 
     @property
     def zone(self) -> str:
@@ -88,7 +89,7 @@ def opened_on(path: Path, config: Config, store: Store, on: date | None, acting:
     )
 
 
-def move_store(path: Path, source: str, target: str) -> list[Moved]:
+def move_store(path: Path, source: str, target: str, *, acting: str = "") -> list[Moved]:
     """Move the database of the workspace in ``path`` from one address to an empty one.
 
     Raises:
@@ -100,4 +101,8 @@ def move_store(path: Path, source: str, target: str) -> list[Moved]:
     if make_url(source).get_backend_name() == "sqlite" and not (path / (make_url(source).database or "")).is_file():
         raise StoreError(f"there is no database at {source}; nothing was made")
     with contextlib.closing(open_store(path, source, secret)) as old, contextlib.closing(open_store(path, target, secret)) as new:
-        return move(old, new)
+        moved = move(old, new)
+        from digest import audit  # stands on this module
+
+        audit.note(opened_on(path, config, new, None, acting), "store.move", "", rows=sum(table.rows for table in moved))
+        return moved

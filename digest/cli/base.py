@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -61,6 +62,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen;
 Cadence = Annotated[str, typer.Argument(help="A cadence of config.yaml, e.g. monthly.")]
 Issue = Annotated[str, typer.Argument(help="An issue, e.g. monthly-2026-05-01.")]
 HERE = Path(".")
+BY: ContextVar[str] = ContextVar("BY", default="")  # who is at work, where --by says so; else the account
 
 
 def fail(text: str) -> NoReturn:
@@ -76,7 +78,7 @@ def open_(folder: Path, on: date | None = None) -> Iterator[Workspace]:
     os.umask(0o077)
     from digest.workspace import open_workspace
 
-    with open_workspace(folder, on) as workspace:
+    with open_workspace(folder, on, acting=BY.get()) as workspace:
         yield workspace
 
 

@@ -10,7 +10,7 @@ import typer
 
 from digest import __version__
 from digest.cli import WIDTH
-from digest.cli.base import app, fail
+from digest.cli.base import BY, app, fail
 from digest.errors import DigestError
 
 # `digest --help` lists the commands in the order in which these are imported.
@@ -25,10 +25,14 @@ from digest.cli import feedback
 from digest.cli import storing
 from digest.cli import care
 from digest.cli import mailing
+from digest.cli import accounts
+from digest.cli import auditing
 # isort: on
 
 __all__ = [
+    "accounts",
     "app",
+    "auditing",
     "care",
     "feedback",
     "help_text",
@@ -64,8 +68,12 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")] = False,
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who is at work, for the records; else the account.")] = "",
 ) -> None:
-    pass
+    if by:
+        if len(by) > 40 or not by.isprintable() or "@" in by or not by.strip():
+            raise typer.BadParameter("--by takes a name of at most 40 characters, no address")
+        BY.set(by.strip())
 
 
 def help_text() -> str:

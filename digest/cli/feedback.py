@@ -154,10 +154,10 @@ def suppressions_add(
     workspace: Folder = HERE,
 ) -> None:
     """Never write to an address again."""
-    from digest import operate, suppress
+    from digest import suppress
 
     with open_(workspace) as opened:
-        new = suppress.add(opened, address, reason, operate.who())
+        new = suppress.add(opened, address, reason, opened.who)
     typer.echo("That address is suppressed." if new else "That address was suppressed already.")
 
 
@@ -168,10 +168,10 @@ def suppressions_remove(
     workspace: Folder = HERE,
 ) -> None:
     """Allow an address again; recorded. It brings no subscription back."""
-    from digest import operate, suppress
+    from digest import suppress
 
     with open_(workspace) as opened:
-        was = suppress.remove(opened, address, force=force, who=operate.who())
+        was = suppress.remove(opened, address, force=force, who=opened.who)
     typer.echo(f"That address may be written to again; it was suppressed for: {was.reason}.")
 
 
@@ -183,10 +183,10 @@ def suppressions_import(
     dry_run: DryRun = False,
 ) -> None:
     """Bring a list in. It only ever adds: nobody is taken off."""
-    from digest import operate, suppress
+    from digest import suppress
 
     with open_(workspace) as opened:
-        report = suppress.import_file(opened, file, dry_run=dry_run, who=operate.who())
+        report = suppress.import_file(opened, file, dry_run=dry_run, who=opened.who)
     if as_json:
         print_json(report.model_dump(mode="json"))
     else:
@@ -205,10 +205,11 @@ def suppressions_export(
     file: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, readable by you alone; else to stdout.")] = None,
 ) -> None:
     """Write those on the list who are subscribers, as a file that imports again; of the others only a hash is left."""
-    from digest import suppress
+    from digest import audit, suppress
 
     with open_(workspace) as opened:
         rows, nameless = suppress.export_rows(opened)
+        audit.note(opened, "suppressions.export", "", addresses=len(rows) - 1)
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     if nameless:

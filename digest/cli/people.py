@@ -42,19 +42,22 @@ def subscribers_export(
     as_json: Json = False,
 ) -> None:
     """Write all subscribers as a file that imports again. It holds health data: keep it safe."""
+    from digest import audit
     from digest.store import people
     from digest.subscribe import export_rows
 
     if address is not None:
         subscribers_show(address, workspace)
         return
-    with open_(workspace) as opened, opened.store.read() as tx:
-        everyone = (person.subscriber for person in people.everyone(tx, opened.store.vault))
-        text = io.StringIO()
-        if as_json:
-            text.write(json.dumps([one.model_dump(mode="json") for one in everyone], indent=2, ensure_ascii=False) + "\n")
-        else:
-            csv.writer(text, lineterminator="\r\n").writerows(export_rows(everyone))
+    with open_(workspace) as opened:
+        with opened.store.read() as tx:
+            everyone = (person.subscriber for person in people.everyone(tx, opened.store.vault))
+            text = io.StringIO()
+            if as_json:
+                text.write(json.dumps([one.model_dump(mode="json") for one in everyone], indent=2, ensure_ascii=False) + "\n")
+            else:
+                csv.writer(text, lineterminator="\r\n").writerows(export_rows(everyone))
+        audit.note(opened, "readers.export", "")
     if file is None:
         sys.stdout.write(text.getvalue())
         return
@@ -68,15 +71,20 @@ def subscribers_list(
     as_json: Json = False,
 ) -> None:
     """Everybody on the list; addresses are masked unless asked for."""
-    from digest import show
+    from digest import audit, show
     from digest.addresses import masked
     from digest.store import people
 
-    with open_(workspace) as opened, opened.store.read() as tx:
-        rows = [
-            person.subscriber if addresses else person.subscriber.model_copy(update={"email": masked(person.subscriber.email), "name": ""})
-            for person in people.everyone(tx, opened.store.vault)
-        ]
+    with open_(workspace) as opened:
+        with opened.store.read() as tx:
+            rows = [
+                person.subscriber
+                if addresses
+                else person.subscriber.model_copy(update={"email": masked(person.subscriber.email), "name": ""})
+                for person in people.everyone(tx, opened.store.vault)
+            ]
+        if addresses:
+            audit.note(opened, "readers.list", "", readers=len(rows))
     print_json([row.model_dump(mode="json") for row in rows]) if as_json else show.subscribers(rows)
 
 
@@ -90,13 +98,15 @@ def _address(text: str) -> str:
 @subscribers_app.command("show")
 def subscribers_show(address: Person, workspace: Folder = HERE) -> None:
     """Print everything kept about one person, as JSON: what they chose, agreed to, and were sent."""
-    from digest import readers
+    from digest import audit, readers
 
     with open_(workspace) as opened:
         try:
             found = readers.data_of_address(opened, _address(address))
         except ValueError as error:
             raise DigestError(f"the address {error}") from error
+        if found is not None:
+            audit.note(opened, "readers.show", found["subscriber"]["id"])
     if found is None:
         raise DigestError("nobody on the list has that address")
     print_json(found)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.base import HERE, Folder, Json, On, app, count, print_json
+from digest.cli.base import BY, HERE, Folder, Json, On, app, count, print_json
 
 
 @app.command()
@@ -41,7 +41,7 @@ def migrate_store(
     os.umask(0o077)
     from digest.workspace import move_store
 
-    moved = move_store(workspace, source, target)
+    moved = move_store(workspace, source, target, acting=BY.get())
     if as_json:
         print_json([table._asdict() for table in moved])
         return

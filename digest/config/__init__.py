@@ -4,6 +4,7 @@ The environment wins over the file, key by key (``DIGEST_DELIVERY__PROVIDER=smtp
 only. A mistake is a ``ConfigError`` that names file, line and key, and what would do.
 """
 
+from digest.config.admin import Admin, LoginBudgets
 from digest.config.cadences import Cadence, Ordinal, Schedule, Weekday
 from digest.config.delivery import Brake, DeliverySettings, OutboxSettings, SendGridSettings, SmtpSettings, SoftBounces, WarmUp
 from digest.config.pages import PAGE_LANGUAGES, Budgets, Pages, Theme
@@ -13,6 +14,7 @@ from digest.config.values import time_zone
 from digest.config.whole import Config, Newsletter, Retention, SelectionRules, Sender, Store
 
 __all__ = [
+    "Admin",
     "Brake",
     "Budgets",
     "Cadence",
@@ -22,6 +24,7 @@ __all__ = [
     "Fetch",
     "FolderSource",
     "JsonSource",
+    "LoginBudgets",
     "Newsletter",
     "Ordinal",
     "OutboxSettings",

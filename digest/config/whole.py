@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from digest.config.admin import Admin
 from digest.config.cadences import Cadence, Schedule
 from digest.config.delivery import DeliverySettings
 from digest.config.pages import Pages
@@ -85,6 +86,7 @@ class Config(BaseSettings):
     editors: tuple[Mailbox, ...] = ()
     fetch: Fetch = Fetch()
     pages: Pages = Pages()
+    admin: Admin = Admin()
     retention: Retention = Retention()
     secret_key: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     smtp_password: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None

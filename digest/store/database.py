@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from digest.errors import StoreAway, StoreError
+from digest.store import anchor
 from digest.store.backend import Backend
 from digest.store.dialect import now as now
 from digest.store.dialect import upsert
@@ -17,7 +18,7 @@ from digest.store.mark import Guard
 from digest.store.schema import meta
 from digest.vault import Vault, open_vault
 
-HEAD = "0007"  # the newest migration; a test holds it equal to what migrations/ says
+HEAD = "0009"  # the newest migration; a test holds it equal to what migrations/ says
 
 
 class Store:
@@ -27,6 +28,7 @@ class Store:
         self.backend, self.vault = backend, vault
         self.engine = backend.engine
         self.guard = Guard(backend.mark_file, shared=backend.shared)
+        self.anchor = anchor.AnchorFile(backend.mark_file)
 
     @property
     def shared(self) -> bool:
@@ -46,8 +48,13 @@ class Store:
         Nobody else writes meanwhile, unless both do so ``together``: then every move must be a compare-and-set.
         """
         engine = self.backend.together if together else self.backend.writer
-        with self.backend.turn(), self._explained(), engine.begin() as connection:
-            yield connection
+        with self.backend.turn(), self._explained():
+            with engine.begin() as connection:
+                anchor.forget(connection)  # of a transaction before on the same connection that was undone
+                yield connection
+                ends = anchor.noted(connection)
+            if ends is not None:
+                self.anchor.write(ends)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """The tables. Their history is in ``migrations/``; a test holds both equal."""
 
+from digest.store.schema.accounts import audit, audit_head, person, recovery_code, session
 from digest.store.schema.base import Instant, meta, metadata
 from digest.store.schema.desk import approval, edit, share
 from digest.store.schema.gathered import also_at, identifier, refusal, revision, source, summary
@@ -26,6 +27,8 @@ __all__ = [
     "also_at",
     "approval",
     "attempt",
+    "audit",
+    "audit_head",
     "bounce",
     "carried",
     "consent",
@@ -49,10 +52,13 @@ __all__ = [
     "meta",
     "metadata",
     "participant",
+    "person",
     "provider_event",
+    "recovery_code",
     "refusal",
     "revision",
     "share",
+    "session",
     "signup",
     "source",
     "subscriber",
