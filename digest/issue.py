@@ -23,7 +23,7 @@ from digest.config import SelectionRules
 from digest.errors import IssueError, IssueWaits
 from digest.interests import Interests
 from digest.model import UNPLANNED, Frozen, IssueState, Slot
-from digest.store import carried, catalogue, issues, now, people, plans
+from digest.store import carried, catalogue, issues, lists, now, people, plans
 from digest.store.catalogue import Stored
 from digest.store.issues import IssueRow
 from digest.workspace import Workspace
@@ -350,6 +350,7 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
         IssueError: not due yet, not approved, changed since it was approved, or automatic with an error that would harm readers.
     """
     with workspace.store.read() as tx:
+        lists_then = lists.version(tx)
         row = find(tx, name)
         material = material_of(tx, workspace, row)
         blob = issues.content(tx, row.id)
@@ -373,6 +374,9 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
         raise IssueWaits(_told(name, found, "sent"))
     with workspace.store.write() as tx:
         require(tx, name, row.state)
+        lists.require_settled(tx)
+        if lists.version(tx) != lists_then:  # its lists must be those that readers' choices go by
+            raise IssueWaits(f"the interest lists were changed while {name} was made ready; `digest send {name}` begins again")
         issues.put_content(tx, row.id, zlib.compress(compiled.to_json().encode()))
         issues.move_issue(
             tx,

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from digest import unfinished
 from digest.addresses import parse
 from digest.events import Suppression
 from digest.join import ERASURE
@@ -167,6 +168,7 @@ class Tidied(Frozen):
 def tidy(workspace: Workspace) -> Tidied:
     """Let go what is kept no longer than it must be, and end the pauses that are over. Safe to run at any time."""
     store, rules = workspace.store, workspace.config.retention
+    unfinished.settle(workspace.path, store)
     with store.write() as tx:
         at = now(tx)
         unconfirmed = signups.forget(tx, at - timedelta(days=rules.unconfirmed_days))

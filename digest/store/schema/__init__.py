@@ -18,6 +18,7 @@ from digest.store.schema.issues import (
     throttle,
 )
 from digest.store.schema.later import bounce, contradiction, decision, event_inbox, provider_event
+from digest.store.schema.lists import interest_choice, interest_move, segment
 from digest.store.schema.people import consent, consent_text, follows, mail, signup, subscriber, suppression
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "event_inbox",
     "follows",
     "identifier",
+    "interest_choice",
+    "interest_move",
     "issue",
     "issue_move",
     "mail",
@@ -49,6 +52,7 @@ __all__ = [
     "provider_event",
     "refusal",
     "revision",
+    "segment",
     "signup",
     "source",
     "subscriber",
