@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,24 @@ class Interests(Frozen):
                 family.append(interest)
         return tuple(family)
 
+    def ancestors(self, id: str) -> tuple[str, ...]:
+        """The ids above an interest, the nearest first."""
+        parents = {interest.id: interest.parent for interest in self.all}
+        found: list[str] = []
+        above = parents.get(id)
+        while above is not None:
+            found.append(above)
+            above = parents.get(above)
+        return tuple(found)
+
+    def today(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """The same interests by the ids they have today, each once, in order; what is no interest any more is left out.
+
+        A form that lay open, a sign-up that waits for its confirmation, or an old subscriber file may name one by an old id.
+        """
+        known = {old: interest.id for interest in self.all for old in (interest.id, *interest.was)}
+        return tuple(dict.fromkeys(known[id] for id in ids if id in known))
+
     def depth(self, interest: Interest) -> int:
         """How many parents stand above it."""
         depth = 0
@@ -70,6 +88,11 @@ def examine(workspace: Path) -> tuple[Interests, tuple[Problem, ...]]:
         return Interests(), (Problem(file=FILE, text="not found; it lists what people can follow (`digest init` writes an example)"),)
     except (OSError, UnicodeDecodeError) as error:
         return Interests(), (Problem(file=FILE, text=f"cannot be read: {error}"),)
+    return read(text)
+
+
+def read(text: str) -> tuple[Interests, tuple[Problem, ...]]:
+    """The same for the text of such a file."""
     data, tree, problems = parse_yaml(FILE, text)
     if problems:
         return Interests(), problems
@@ -111,7 +134,7 @@ class _Reading:
         written = {key: value for key, value in item.items() if key != "children"}
         if "match" in written:
             written["match"] = loosen_rule(written["match"])
-        for key in ("pin", "exclude"):
+        for key in ("pin", "exclude", "was"):
             if isinstance(written.get(key), str):
                 written[key] = [written[key]]
         try:
@@ -146,6 +169,28 @@ class _Reading:
                 above = parents[above]
             if above == interest.id:
                 self._add(self.lines[interest.id], f"a cycle: {' → '.join([*seen, above])}; take one parent: away")
+
+        self._check_names(parents)
+
+    def _check_names(self, known: Collection[str]) -> None:
+        """Old ids are nobody else's; a successor is there to be followed."""
+        met: dict[str, str] = {}
+        retired = {interest.id for interest in self.interests if interest.retired}
+        for interest in self.interests:
+            line = self.lines[interest.id]
+            for old in interest.was:
+                if old in known:
+                    self._add(line, f'"{interest.id}": was: names "{old}", which is an interest of its own; take it out of was:')
+                elif met.setdefault(old, interest.id) != interest.id:
+                    self._add(line, f'"{interest.id}": was: names "{old}", and so does "{met[old]}"; keep one')
+            if interest.successor is None:
+                continue
+            if not interest.retired:
+                self._add(line, f'"{interest.id}" has a successor but is not retired; add retired: true or take successor: away')
+            if interest.successor not in known:
+                self._add(line, f'"{interest.id}": its successor "{interest.successor}" is no interest')
+            elif interest.successor == interest.id or interest.successor in retired:
+                self._add(line, f'"{interest.id}": its successor "{interest.successor}" is retired itself; name one that is not')
 
     def _add(self, line: int, text: str) -> None:
         self.problems.append(Problem(file=FILE, line=line, text=text))

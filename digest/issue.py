@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection
 
 from digest import approval, audit, between, calendar, interests, life, select
-from digest.compose import CompiledIssue, Editorial, Look, compile_issue, look_of
+from digest.compose import CompiledIssue, Editorial, Look, look_of
 from digest.compose.compiled import compile_sources
 from digest.compose.render import read_templates
 from digest.config import SelectionRules
@@ -26,7 +26,7 @@ from digest.edits import Edits, fold
 from digest.errors import IssueError, IssueWaits
 from digest.interests import Interests
 from digest.model import UNPLANNED, Frozen, IssueState, Slot, Summary
-from digest.store import carried, catalogue, edits, issues, moves, now, people, plans
+from digest.store import carried, catalogue, edits, issues, lists, moves, now, people, plans
 from digest.store.catalogue import Stored
 from digest.store.issues import IssueRow
 from digest.workspace import Workspace
@@ -380,6 +380,7 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
         IssueError: not due yet, not approved, changed since it was approved, or automatic with an error that would harm readers.
     """
     with workspace.store.read() as tx:
+        lists_then = lists.version(tx)
         row = find(tx, name)
         material = material_of(tx, workspace, row)
         blob = issues.content(tx, row.id)
@@ -404,6 +405,9 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
     with workspace.store.write() as tx:
         require(tx, name, row.state)
         _require_unedited(tx, row, material)
+        lists.require_settled(tx)
+        if lists.version(tx) != lists_then:  # its lists must be those that readers' choices go by
+            raise IssueWaits(f"the interest lists were changed while {name} was made ready; `digest send {name}` begins again")
         issues.put_content(tx, row.id, zlib.compress(compiled.to_json().encode()))
         issues.move_issue(
             tx,

@@ -228,6 +228,9 @@ class Interest(Frozen):
     pin: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     parent: Slug | None = None
+    was: tuple[Slug, ...] = ()  # ids it had, or that were merged into it: who names one of them means this
+    retired: bool = False  # offered to nobody new; who follows it goes on getting what it takes
+    successor: Slug | None = None  # what is named in place of a retired one
 
     def label_in(self, language: str) -> str:
         """What it is called in a language (``de``), or as it is where nobody translated it."""

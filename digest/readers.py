@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from digest import audit
+from digest import audit, unfinished
 from digest.addresses import parse
 from digest.events import Suppression
 from digest.join import ERASURE
@@ -170,6 +170,7 @@ class Tidied(Frozen):
 def tidy(workspace: Workspace) -> Tidied:
     """Let go what is kept no longer than it must be, and end the pauses that are over. Safe to run at any time."""
     store, rules = workspace.store, workspace.config.retention
+    unfinished.settle(workspace.path, store)
     with store.write() as tx:
         at = now(tx)
         unconfirmed = signups.forget(tx, at - timedelta(days=rules.unconfirmed_days))

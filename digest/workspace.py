@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import make_url
 
+from digest import unfinished
 from digest.calendar import end_of_day
 from digest.config import Config, load
 from digest.errors import ConfigError, StoreError
@@ -71,6 +72,7 @@ def open_workspace(path: Path, on: date | None = None, *, acting: str = "") -> I
     secret = config.secret_key.get_secret_value() if config.secret_key else None
     store = open_store(path, config.store.url, secret)
     try:
+        unfinished.settle(path, store)
         yield opened_on(path, config, store, on, acting)
     finally:
         store.close()

@@ -21,6 +21,7 @@ from digest.cli import timing
 from digest.cli import looking
 from digest.cli import operating
 from digest.cli import people
+from digest.cli import lists
 from digest.cli import feedback
 from digest.cli import storing
 from digest.cli import care
@@ -36,6 +37,7 @@ __all__ = [
     "care",
     "feedback",
     "help_text",
+    "lists",
     "looking",
     "mailing",
     "main",

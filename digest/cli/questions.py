@@ -62,11 +62,25 @@ def interests_list(workspace: Folder = HERE, as_json: Json = False) -> None:
 @interests_app.command("test")
 def interests_test(
     interest: Annotated[str | None, typer.Argument(help="One interest; without it, all.")] = None,
+    rule: Annotated[str, typer.Option("--rule", help="Try this rule in place of its own: '{tag: gut}'.")] = "",
     workspace: Folder = HERE,
     as_json: Json = False,
 ) -> None:
     """Which gathered summaries each interest takes, and by which part of its rule."""
     from digest import explain, show
+
+    if rule:
+        if interest is None:
+            raise typer.BadParameter("name the interest whose rule it would be")
+        from digest import show_lists
+        from digest.admin import interest_lists
+        from digest.admin import interest_moves as moves
+
+        new = moves.parse_rule(rule)
+        with open_(workspace) as opened:
+            shown = interest_lists.show(opened, interest_lists.propose(opened, lambda lists: moves.rule(lists, interest, new)))
+        print_json(shown.model_dump(mode="json")) if as_json else show_lists.effects(shown)
+        return
 
     with open_(workspace) as opened:
         rows = explain.interest_tests(opened, interest)

@@ -110,13 +110,22 @@ def _plain(vault: Vault, subscriber: Subscriber) -> dict[str, Any]:
 
 
 def _set_follows(tx: Connection, row: int, subscriber: Subscriber) -> None:
-    tx.execute(delete(t.follows).where(t.follows.c.subscriber_id == row))
-    follows = [
-        {"subscriber_id": row, "interest": interest, "position": place, "fewer": interest in subscriber.fewer}
-        for place, interest in enumerate(dict.fromkeys(subscriber.interests))
+    """Write the choices as a difference: a row that stays keeps the change of the lists it came from (see ``lists``)."""
+    wanted = {interest: (place, interest in subscriber.fewer) for place, interest in enumerate(dict.fromkeys(subscriber.interests))}
+    f = t.follows.c
+    there = {r.interest: (r.position, r.fewer) for r in tx.execute(select(f.interest, f.position, f.fewer).where(f.subscriber_id == row))}
+    if gone := [interest for interest in there if interest not in wanted]:
+        tx.execute(delete(t.follows).where(f.subscriber_id == row, f.interest.in_(gone)))
+    for interest, (place, fewer) in wanted.items():
+        if interest in there and there[interest] != (place, fewer):
+            tx.execute(update(t.follows).where(f.subscriber_id == row, f.interest == interest).values(position=place, fewer=fewer))
+    new = [
+        {"subscriber_id": row, "interest": interest, "position": place, "fewer": fewer}
+        for interest, (place, fewer) in wanted.items()
+        if interest not in there
     ]
-    if follows:
-        tx.execute(insert(t.follows), follows)
+    if new:
+        tx.execute(insert(t.follows), new)
 
 
 def record_consent(tx: Connection, row: int, kind: str, at: datetime, source: str, recorded_at: datetime) -> None:

@@ -54,6 +54,7 @@ def given_ever(tx: Connection, row: int) -> set[int]:
 def blank(tx: Connection, vault: Vault, row: int, index: bytes) -> None:
     """Let go all that says who a subscriber was and what they followed; deliveries keep their sums. ``index`` is drawn at random."""
     tx.execute(delete(t.follows).where(t.follows.c.subscriber_id == row))
+    tx.execute(delete(t.interest_choice).where(t.interest_choice.c.subscriber_id == row))
     tx.execute(update(t.consent).where(t.consent.c.subscriber_id == row).values(detail=None))
     tx.execute(update(t.delivery).where(t.delivery.c.subscriber_id == row).values(interests=""))
     nobody = {

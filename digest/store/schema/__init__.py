@@ -20,6 +20,7 @@ from digest.store.schema.issues import (
     throttle,
 )
 from digest.store.schema.later import bounce, contradiction, decision, event_inbox, provider_event
+from digest.store.schema.lists import interest_choice, interest_move, segment
 from digest.store.schema.people import consent, consent_text, follows, mail, signup, subscriber, suppression
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "event_inbox",
     "follows",
     "identifier",
+    "interest_choice",
+    "interest_move",
     "issue",
     "issue_move",
     "mail",
@@ -59,6 +62,7 @@ __all__ = [
     "revision",
     "share",
     "session",
+    "segment",
     "signup",
     "source",
     "subscriber",

@@ -32,6 +32,11 @@ subscriber = Table(
     Column("paused_at", Instant),
     Column("catch_up", Boolean, nullable=False, server_default=false()),
     Index("ix_subscriber_cadence_status_id", "cadence", "status", "id"),
+    # Pages of readers go by the row, whatever is asked for: so each index ends with it.
+    Index("ix_subscriber_status_id", "status", "id"),
+    Index("ix_subscriber_cadence_id", "cadence", "id"),
+    Index("ix_subscriber_consent_source_id", "consent_source", "id"),
+    Index("ix_subscriber_consent_at_id", "consent_at", "id"),
     Index(
         "ix_subscriber_cadence_at",
         "cadence_at",
@@ -47,7 +52,8 @@ follows = Table(
     Column("interest", String, primary_key=True),
     Column("position", Integer, nullable=False),
     Column("fewer", Boolean, nullable=False, server_default=false()),  # one teaser at most
-    Index("ix_follows_interest", "interest"),
+    Column("move_id", Integer),  # the change of the interest lists that gave it; empty where the reader chose it
+    Index("ix_follows_interest_subscriber_id", "interest", "subscriber_id"),
 )
 
 consent = Table(

@@ -1,0 +1,1 @@
+"""What an admin does, for commands and pages alike: interest lists, figures, readers."""

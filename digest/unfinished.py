@@ -1,0 +1,78 @@
+"""A change of the interest lists that was cut in two: finished or undone when the workspace is opened next.
+
+The file and the readers' rows cannot be changed by one stroke. So the intent is written down first, with the file before and
+after it; then the file is put in place whole; then the rows follow in one transaction. Which of them happened is told by the
+file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from digest.errors import BusyError, ConfigError
+from digest.interests import FILE
+from digest.store import Store, lists
+
+
+def settle(path: Path, store: Store) -> str:
+    """Finish or undo what was cut short, unless whoever began it is still at it. Says what was done, or nothing."""
+    with store.read() as tx:
+        if lists.unfinished(tx) is None:
+            return ""
+    with contextlib.suppress(BusyError), store.alone(), store.write() as tx:
+        move = lists.unfinished(tx)
+        if move is None:
+            return ""
+        text = read(path)
+        if text == move.new_text:
+            lists.end(tx, move)
+            return f'the change "{move.what}" was cut short and is finished now'
+        if text == move.old_text:
+            lists.drop(tx, move.id)
+            return f'the change "{move.what}" was cut short before it had begun; nothing was changed'
+    return ""
+
+
+def read(path: Path) -> str:
+    """The interest lists as they are written, line ends and all.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        return (path / FILE).read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{FILE}: cannot be read: {error}") from error
+
+
+def put(path: Path, text: str) -> None:
+    """Put the file in place whole, with the rights it had: a crash leaves the old one or the new one.
+
+    Raises:
+        ConfigError: it cannot be written; the old one is there.
+    """
+    target = (path / FILE).resolve()  # a link goes on pointing where it did
+    try:
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
+        number, name = tempfile.mkstemp(prefix=".interests-", dir=target.parent)
+        try:
+            with os.fdopen(number, "wb") as out:
+                os.fchmod(out.fileno(), mode)
+                out.write(text.encode("utf-8"))
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(name, target)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ConfigError(f"{FILE}: cannot be written: {error.strerror}; it is as it was") from error
