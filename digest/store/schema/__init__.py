@@ -1,6 +1,6 @@
 """The tables. Their history is in ``migrations/``; a test holds both equal."""
 
-from digest.store.schema.base import Instant, meta, metadata
+from digest.store.schema.base import Instant, RowId, meta, metadata
 from digest.store.schema.gathered import also_at, identifier, refusal, revision, source, summary
 from digest.store.schema.issues import (
     attempt,
@@ -22,6 +22,7 @@ from digest.store.schema.people import consent, consent_text, follows, mail, sig
 
 __all__ = [
     "Instant",
+    "RowId",
     "also_at",
     "attempt",
     "bounce",
