@@ -130,7 +130,7 @@ def send(
     try:
         ready, resolved = _prepare(workspace, provider, name, progress)
         drained = crew.drain(workspace, provider, ready, progress, halt)
-        settle_uncertain(workspace, provider, ready.row)
+        settle_open(workspace, provider, ready.row)
         _close(workspace, ready.row)
         hosting.clear(workspace, provider)
         place = None if drained.stop else provider.finish(name, f"{workspace.config.newsletter.name}, {ready.row.local_date.isoformat()}")
@@ -176,7 +176,7 @@ def share(
         hosting.begin(workspace, provider, ready)
         drained = handover.Run(workspace, provider, ready, progress, halt=halt).drain()
         with contextlib.suppress(BusyError), workspace.store.alone():
-            settle_uncertain(workspace, provider, ready.row)
+            settle_open(workspace, provider, ready.row)
             _close(workspace, ready.row)
             hosting.clear(workspace, provider)
             if not drained.stop:
@@ -267,21 +267,33 @@ def _show_again(workspace: Workspace, row: IssueRow) -> str:
 def recover(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
     """Settle what an earlier run left open by what the provider knows for certain. Returns how many are resolved."""
     crew.require_nobody(workspace)
-    feedback.apply(workspace)  # what the provider has told meanwhile comes before any other evidence
     with workspace.store.write() as tx:
         # The workspace is held. With the embedded store whoever had a lease is gone; other machines' leases may be alive.
         ledger.reap(tx, row.id, everything=not workspace.store.shared)
+    return settle_open(workspace, provider, row)
+
+
+def settle_open(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
+    """Settle what is uncertain: by the provider's events, by what it knows for certain when asked, and the rest by the issue's
+    policy. Returns how many the provider's answer resolved.
+
+    The caller holds the workspace.
+    """
+    feedback.apply(workspace)  # what the provider has told meanwhile comes before any other evidence
+    with workspace.store.write() as tx:  # alone: nothing moves between the list and its hour
         open_rows = ledger.uncertain(tx, row.id, provider.name)
         listed_at = now(tx)
-    known = provider.look_up(row.name, [did for _, did in open_rows]) if open_rows else {}
-    with workspace.store.write() as tx:
-        sent = [id for id, did in open_rows if known.get(did) is True]
-        unsent = [id for id, did in open_rows if known.get(did) is False]
-        resolved = ledger.resolve(tx, sent, S.ACCEPTED, "", "look-up", listed_at)
-        if _ended(tx, row):
-            resolved += ledger.resolve(tx, unsent, S.SKIPPED, "cancelled", "look-up", listed_at)
-        else:
-            resolved += ledger.resolve(tx, unsent, S.READY, "", "look-up", listed_at)
+    resolved = 0
+    if open_rows:
+        known = provider.look_up(row.name, [did for _, did in open_rows])
+        with workspace.store.write() as tx:
+            sent = [id for id, did in open_rows if known.get(did) is True]
+            unsent = [id for id, did in open_rows if known.get(did) is False]
+            resolved = ledger.resolve(tx, sent, S.ACCEPTED, "", "look-up", listed_at)
+            if _ended(tx, row):
+                resolved += ledger.resolve(tx, unsent, S.SKIPPED, "cancelled", "look-up", listed_at)
+            else:
+                resolved += ledger.resolve(tx, unsent, S.READY, "", "look-up", listed_at)
     settle_uncertain(workspace, provider, row)
     return resolved
 

@@ -388,6 +388,38 @@ def test_a_pause_that_is_over_ends_before_anybody_is_planned_for(folder, monkeyp
     assert counts(folder) == {"accepted": READERS}
 
 
+class Knowing(Carrier):
+    """Loses every other answer, of half of which it had taken the messages; asked later it tells."""
+
+    def __init__(self):
+        super().__init__(self._forgetful, batch=1)
+        self.kept, self._seen = [], set()
+
+    def _forgetful(self, aid, parcels):
+        (parcel,) = parcels
+        again = parcel.did in self._seen
+        self._seen.add(parcel.did)
+        lost, taken = not again and len(self._seen) % 2, again or len(self._seen) % 4 != 1
+        self.kept += [parcel.did] if taken else []
+        return Handover(receipts(parcels, "uncertain" if lost else "accepted"))
+
+    def look_up(self, issue, dids):
+        return {did: did in self.kept for did in dids}
+
+
+@pytest.mark.parametrize("way", [dispatch.send, dispatch.share])
+def test_what_became_uncertain_in_this_very_run_is_looked_up_before_anything_is_held(folder, monkeypatch, way):
+    carrier = Knowing()
+    monkeypatch.setattr(dispatch, "make", lambda *_: carrier)
+    with opened(folder) as workspace:
+        for _ in range(2):  # what it never took is ready again, and goes out with the next
+            with workspace.store.alone() if way is dispatch.send else contextlib.nullcontext():
+                way(workspace, ISSUE)
+            assert counts(folder).keys() <= {"accepted", "ready"}
+    assert counts(folder) == {"accepted": READERS}
+    assert sorted(carrier.kept) == sorted(set(carrier.kept)) and len(carrier.kept) == READERS
+
+
 def test_a_test_message_is_marked_and_leaves_the_ledger_alone(send, folder):
     carrier = Carrier()
     send(carrier)

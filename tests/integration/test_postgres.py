@@ -8,13 +8,14 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import BigInteger, text
 
 from digest.errors import ConfigError, StoreAway, StoreError
 from digest.model import DeliveryState as S
 from digest.store import ledger, now, open_store, outcomes, plans
 from digest.store.mark import Guard, new_epoch
 from digest.store.patience import patiently
+from digest.store.schema import metadata
 from digest.workspace import open_workspace
 from tests.support.feedback import add_issue, add_people, bare_workspace
 
@@ -39,6 +40,23 @@ def ready(workspace, count, editions=1):
 
 def claim(tx, issue, k, **how):
     return ledger.claim(tx, issue, k, owner="x", lease=timedelta(hours=1), provider="smtp", **how)
+
+
+def test_rows_are_counted_beyond_32_bits(workspace):
+    """Half a million readers and a letter a day use up the numbers of 32 bits in twelve years; a busy list of events, much sooner."""
+    growing = [table.name for table in metadata.sorted_tables if "id" in table.c and isinstance(table.c.id.type, BigInteger)]
+    assert {"subscriber", "delivery", "attempt", "edition", "provider_event", "event_inbox", "consent"} <= set(growing)
+    with workspace.store.write() as tx:
+        for name in growing:
+            tx.execute(text(f"SELECT setval('{name}_id_seq', {2**31 + 5})"))
+    issue = ready(workspace, 2)
+    with workspace.store.write(together=True) as tx:
+        found = claim(tx, issue, 2)
+        done = [ledger.Settled(one, S.ACCEPTED) for one in found.deliveries]
+        assert ledger.settle(tx, found, done, outcome="answered") == 0
+    assert min(found.attempt, *(number for one in found.deliveries for number in (one.id, one.subscriber, one.edition))) > 2**31
+    with workspace.store.read() as tx:
+        assert outcomes.counts(tx, issue)[S.ACCEPTED] == 2
 
 
 def test_two_claims_at_the_same_time_take_different_rows(workspace):

@@ -1,7 +1,7 @@
 """The tables. Their history is in ``migrations/``; a test holds both equal."""
 
 from digest.store.schema.accounts import audit, audit_head, person, recovery_code, session
-from digest.store.schema.base import Instant, meta, metadata
+from digest.store.schema.base import Instant, RowId, meta, metadata
 from digest.store.schema.desk import approval, edit, share
 from digest.store.schema.gathered import also_at, identifier, refusal, revision, source, summary
 from digest.store.schema.issues import (
@@ -25,6 +25,7 @@ from digest.store.schema.people import consent, consent_text, follows, mail, sig
 
 __all__ = [
     "Instant",
+    "RowId",
     "also_at",
     "approval",
     "attempt",

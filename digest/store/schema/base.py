@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Column, DateTime, Dialect, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import BigInteger, Column, DateTime, Dialect, Integer, MetaData, String, Table, Text, TypeDecorator
 
 metadata = MetaData(
     naming_convention={
@@ -14,6 +14,11 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+# The number of a row in a table that grows with readers and issues: two thousand million are used up by a large list in some
+# years. SQLite numbers the rows of an INTEGER PRIMARY KEY, and no other, by 64 bits.
+RowId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Instant(TypeDecorator[datetime]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Date, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
-from digest.store.schema.base import Instant, metadata
+from digest.store.schema.base import Instant, RowId, metadata
 
 issue = Table(
     "issue",
@@ -97,7 +97,7 @@ participant = Table(
 edition = Table(
     "edition",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("issue_id", ForeignKey("issue.id"), nullable=False),
     Column("hash", String, nullable=False),
     Column("selection", Text, nullable=False),  # JSON
@@ -109,7 +109,7 @@ edition = Table(
 delivery = Table(
     "delivery",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("issue_id", ForeignKey("issue.id"), nullable=False),
     Column("subscriber_id", ForeignKey("subscriber.id"), nullable=False),
     Column("edition_id", ForeignKey("edition.id")),
@@ -118,7 +118,7 @@ delivery = Table(
     Column("state_at", Instant, nullable=False),
     Column("reason", String, nullable=False, default=""),
     Column("interests", Text, nullable=False, default=""),  # as followed when planned, separated by ;
-    Column("attempt_id", Integer),
+    Column("attempt_id", RowId),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Instant),
     Column("date_header", String, nullable=False),
@@ -159,7 +159,7 @@ edition_notice = Table(
 attempt = Table(
     "attempt",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("aid", String(32), nullable=False, unique=True),
     Column("issue_id", ForeignKey("issue.id"), nullable=False, index=True),
     Column("provider", String, nullable=False),

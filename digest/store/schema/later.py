@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, ForeignKey, Index, LargeBinary, String, Table, Text, UniqueConstraint
 
-from digest.store.schema.base import Instant, metadata
+from digest.store.schema.base import Instant, RowId, metadata
 
 event_inbox = Table(
     "event_inbox",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("provider", String, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("raw_sha256", String, nullable=False, unique=True),
@@ -20,7 +20,7 @@ event_inbox = Table(
 provider_event = Table(
     "provider_event",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("did", String(32), nullable=False),
     Column("aid", String(32), nullable=False),
     Column("kind", String, nullable=False),
@@ -37,7 +37,7 @@ provider_event = Table(
 contradiction = Table(
     "contradiction",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("issue_id", ForeignKey("issue.id")),
     Column("did", String(32), nullable=False),
     Column("what", String, nullable=False),
@@ -49,7 +49,7 @@ contradiction = Table(
 bounce = Table(
     "bounce",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("address_index", LargeBinary, nullable=False, index=True),
     Column("did", String(32), nullable=False),
     Column("kind", String, nullable=False),  # hard | soft | blocked
@@ -62,7 +62,7 @@ bounce = Table(
 decision = Table(
     "decision",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("who", String, nullable=False),
     Column("what", String, nullable=False),

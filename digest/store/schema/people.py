@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, false, text
 
-from digest.store.schema.base import Instant, metadata
+from digest.store.schema.base import Instant, RowId, metadata
 
 subscriber = Table(
     "subscriber",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("sid", String(32), nullable=False, unique=True),
     Column("address_index", LargeBinary, nullable=False, unique=True),
     Column("address", LargeBinary, nullable=False),  # sealed
@@ -59,7 +59,7 @@ follows = Table(
 consent = Table(
     "consent",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("subscriber_id", ForeignKey("subscriber.id"), nullable=False, index=True),
     Column("kind", String, nullable=False),  # given | withdrawn | status
     Column("at", Instant, nullable=False),
@@ -81,7 +81,7 @@ consent_text = Table(
 signup = Table(
     "signup",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("sid", String(32), nullable=False, unique=True),  # what its links are about
     Column("kind", String, nullable=False),  # join | links
     Column("body", LargeBinary, nullable=False),  # sealed: address, choices, language, from where, as JSON
@@ -94,7 +94,7 @@ signup = Table(
 mail = Table(
     "mail",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("did", String(32), nullable=False, unique=True),
     Column("kind", String, nullable=False),  # confirm | links | known | back
     Column("address_index", LargeBinary, nullable=False, index=True),
