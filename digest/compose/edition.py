@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,7 @@ class Edition:
     greetings: Phrases
     plain_text: bool = False  # only the text leaves
     selection: Selection = Selection()
+    issue_hash: str = ""  # of the issue it is an edition of
 
     @cached_property
     def content_hash(self) -> str:
@@ -41,6 +43,23 @@ class Edition:
         alone = "plain text alone" if self.plain_text else ""
         fields = (alone.encode(), self.newsletter.encode(), self.subject.encode(), self.html.digest, self.text.digest)
         return hashlib.sha256(b"\0".join(fields)).hexdigest()
+
+    @cached_property
+    def boundary(self) -> str:
+        """What parts the two bodies; empty where there is one alone. "=_" never stands in quoted-printable, whatever follows."""
+        return "" if self.plain_text else f"=_{(self.issue_hash or self.content_hash)[:32]}"
+
+    @property
+    def part_heads(self) -> tuple[bytes, bytes, bytes]:
+        """The lines before the text, before the HTML, and after both."""
+        return _part_heads(self.boundary)
+
+
+@functools.lru_cache(64)
+def _part_heads(boundary: str) -> tuple[bytes, bytes, bytes]:
+    mark = f"\r\n--{boundary}".encode("ascii")
+    kind = b"%b\r\nContent-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    return kind % (mark, b"plain"), kind % (mark, b"html"), mark + b"--\r\n"
 
 
 def lines_of(compiled: CompiledIssue, selection: Selection) -> Lines:
@@ -76,6 +95,7 @@ def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:
         greetings=Phrases({name: compiled.phrases.words[name] for name in ("greeting", "greeting_plain")}),
         plain_text=selection.form == "plain",
         selection=selection,
+        issue_hash=compiled.content_hash,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from digest.compose import view
 from digest.compose.markers import without_marks
-from digest.compose.parts import Body, Document, Part, Piece, escape, join
+from digest.compose.parts import Body, Document, Part, Piece, Run, escape
 from digest.compose.teaser import wrap
 from digest.compose.view import Catalogue, Lines, View
 from digest.errors import RenderError
@@ -75,28 +75,27 @@ def joined(
 ) -> Body:
     """A selection put together from prepared parts, slots of the reader left open."""
 
-    line = _html_line if html else _text_line
-
-    def teaser(id: str) -> tuple[Part, Mapping[str, Piece]]:
-        return document.parts[f"teaser:{numbers[id]}"], {"WHY": line(lines.why[id])}
-
-    sequence: list[tuple[Part, Mapping[str, Piece]]] = []
-    edition = {"PREHEADER": Piece(escape(lines.preheader) if html else wrap(lines.preheader)), "INTRO": line(lines.intro)}
+    line, alone = (_html_line, _html_alone) if html else (_text_line, _text_alone)
+    parts, why = document.parts, lines.why
+    runs: list[Run] = []
+    edition = {"PREHEADER": lines.preheader, "INTRO": lines.intro}
     for item in document.frame:
         if isinstance(item, Part):
-            sequence.append((item, edition))
+            runs += [one if isinstance(one, Run) else alone(edition[one]) for one in item.between_lines]
         elif item == "notices":
-            sequence += [(document.parts[f"notice:{numbers[id]}"], {}) for id in selection.notices]
+            runs += [parts[f"notice:{numbers[id]}"].plain for id in selection.notices]
         elif item == "sections":
             for section in selection.sections:
-                sequence.append((document.parts[f"section:{section_numbers[section.interest]}"], {}))
-                sequence += [teaser(placed.summary) for placed in section.teasers]
+                runs.append(parts[f"section:{section_numbers[section.interest]}"].plain)
+                runs += [
+                    parts[f"teaser:{numbers[placed.summary]}"].with_line("WHY", why[placed.summary], line) for placed in section.teasers
+                ]
         elif item == "highlights" and selection.highlights:
-            sequence.append((document.parts["highlights:0"], {}))
-            sequence += [teaser(id) for id in selection.highlights]
+            runs.append(parts["highlights:0"].plain)
+            runs += [parts[f"teaser:{numbers[id]}"].with_line("WHY", why[id], line) for id in selection.highlights]
         elif item == "overflow" and selection.left_out:
-            sequence.append((document.parts["overflow:0"], {"OVERFLOW": line(lines.overflow)}))
-    return join(sequence)
+            runs.append(parts["overflow:0"].with_line("OVERFLOW", lines.overflow, line))
+    return Body(runs)
 
 
 # "You follow Gut." stands in many editions of an issue: prepared once, as its teasers are.
@@ -110,6 +109,16 @@ def _html_line(text: str) -> Piece:
 @functools.lru_cache(4096)
 def _text_line(text: str) -> Piece:
     return Piece(wrap(text))
+
+
+@functools.lru_cache(4096)
+def _html_alone(text: str) -> Run:
+    return Run((_html_line(text),))
+
+
+@functools.lru_cache(4096)
+def _text_alone(text: str) -> Run:
+    return Run((_text_line(text),))
 
 
 def require_independence(html: Document, text: Document, tried: Sequence[Trial], catalogue: Catalogue, rendered: Sequence[str]) -> None:
