@@ -9,6 +9,7 @@ from functools import cached_property
 
 from digest.compose import phrases
 from digest.compose.compiled import CompiledIssue
+from digest.compose.kit import kit_of
 from digest.compose.parts import Body
 from digest.compose.phrases import Phrases
 from digest.compose.trial import joined
@@ -75,28 +76,42 @@ def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:
         RenderError: the selection is empty or names what the issue was not compiled with.
     """
     compiled = compiled.others.get(selection.language, compiled)
-    _require_known(compiled, selection)
     if selection.form == "large":
         compiled = compiled.large
+    kit = kit_of(compiled)
+    try:
+        if selection.sections and not (selection.notices or selection.highlights):
+            subject, preheader, html, text = kit.join(selection)
+        else:
+            subject, preheader, html, text = _join_any(compiled, selection)
+    except KeyError:
+        _require_known(compiled, selection)
+        raise
+    bounds = compiled.slot_bytes
+    return Edition(
+        subject,
+        preheader,
+        html,
+        text,
+        html_bytes=0 if selection.form == "plain" else html.size + sum([bounds[slot] for slot in html.slots]),
+        teasers=len(selection.teasers),
+        newsletter=kit.newsletter,
+        greetings=kit.greetings,
+        plain_text=selection.form == "plain",
+        selection=selection,
+        issue_hash=kit.issue_hash,
+    )
+
+
+def _join_any(compiled: CompiledIssue, selection: Selection) -> tuple[str, str, Body, Body]:
+    """The same for a selection with anything in it."""
+    _require_known(compiled, selection)
     lines = lines_of(compiled, selection)
     html, text = (
         joined(document, selection, lines, compiled.numbers, compiled.section_numbers, html=is_html)
         for document, is_html in ((compiled.html, True), (compiled.text, False))
     )
-    bounds = compiled.slot_bytes
-    return Edition(
-        subject=phrases.subject(compiled.phrases, compiled.known, selection),
-        preheader=lines.preheader,
-        html=html,
-        text=text,
-        html_bytes=0 if selection.form == "plain" else html.size + sum(bounds[slot] for slot in html.slots),
-        teasers=len(selection.teasers),
-        newsletter=compiled.look.name,
-        greetings=Phrases({name: compiled.phrases.words[name] for name in ("greeting", "greeting_plain")}),
-        plain_text=selection.form == "plain",
-        selection=selection,
-        issue_hash=compiled.content_hash,
-    )
+    return phrases.subject(compiled.phrases, compiled.known, selection), lines.preheader, html, text
 
 
 def _require_known(compiled: CompiledIssue, selection: Selection) -> None:

@@ -291,6 +291,11 @@ class Document:
         """What every edition has."""
         return tuple(item for item in self.frame if isinstance(item, Part))
 
+    @cached_property
+    def layout(self) -> tuple[Run | str, ...]:
+        """The frame cut where an edition has something of its own: runs, names of slots and of groups."""
+        return tuple(one for item in self.frame for one in (item.between_lines if isinstance(item, Part) else (item,)))
+
     def as_json(self) -> dict[str, object]:
         """Plain lists and dicts, see `from_json`."""
         frame = [list(item.pieces) if isinstance(item, Part) else item for item in self.frame]

@@ -8,7 +8,7 @@ awkward values and compares them, byte for byte, with what the whole chain makes
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from digest.compose import view
@@ -74,27 +74,57 @@ def joined(
     html: bool,
 ) -> Body:
     """A selection put together from prepared parts, slots of the reader left open."""
-
-    line, alone = (_html_line, _html_alone) if html else (_text_line, _text_alone)
     parts, why = document.parts, lines.why
+
+    def teaser(id: str) -> Run:
+        return parts[f"teaser:{numbers[id]}"].with_line("WHY", why[id], line_of(html=html))
+
+    groups: dict[str, Sequence[Run]] = {
+        "notices": [parts[f"notice:{numbers[id]}"].plain for id in selection.notices],
+        "sections": [
+            run
+            for section in selection.sections
+            for run in (
+                parts[f"section:{section_numbers[section.interest]}"].plain,
+                *(teaser(placed.summary) for placed in section.teasers),
+            )
+        ],
+        "highlights": [parts["highlights:0"].plain, *map(teaser, selection.highlights)] if selection.highlights else (),
+        "overflow": overflow(document, lines, html=html) if selection.left_out else (),
+    }
+    return laid(document, frame_lines(lines, html=html), groups)
+
+
+def overflow(document: Document, lines: Lines, *, html: bool) -> Sequence[Run]:
+    """What says that not all is there."""
+    return (document.parts["overflow:0"].with_line("OVERFLOW", lines.overflow, line_of(html=html)),)
+
+
+def frame_lines(lines: Lines, *, html: bool) -> Mapping[str, Run]:
+    """The lines of an edition that stand outside of parts, by slot."""
+    return {"PREHEADER": alone(lines.preheader, html=html), "INTRO": alone(lines.intro, html=html)}
+
+
+def alone(line: str, *, html: bool) -> Run:
+    """A line by itself."""
+    return _html_alone(line) if html else _text_alone(line)
+
+
+def line_of(*, html: bool) -> Callable[[str], Piece]:
+    """What makes a piece of a line."""
+    return _html_line if html else _text_line
+
+
+def laid(document: Document, lines: Mapping[str, Run], groups: Mapping[str, Sequence[Run]]) -> Body:
+    """The frame, with an edition's lines and groups of parts in their places."""
     runs: list[Run] = []
-    edition = {"PREHEADER": lines.preheader, "INTRO": lines.intro}
-    for item in document.frame:
-        if isinstance(item, Part):
-            runs += [one if isinstance(one, Run) else alone(edition[one]) for one in item.between_lines]
-        elif item == "notices":
-            runs += [parts[f"notice:{numbers[id]}"].plain for id in selection.notices]
-        elif item == "sections":
-            for section in selection.sections:
-                runs.append(parts[f"section:{section_numbers[section.interest]}"].plain)
-                runs += [
-                    parts[f"teaser:{numbers[placed.summary]}"].with_line("WHY", why[placed.summary], line) for placed in section.teasers
-                ]
-        elif item == "highlights" and selection.highlights:
-            runs.append(parts["highlights:0"].plain)
-            runs += [parts[f"teaser:{numbers[id]}"].with_line("WHY", why[id], line) for id in selection.highlights]
-        elif item == "overflow" and selection.left_out:
-            runs.append(parts["overflow:0"].with_line("OVERFLOW", lines.overflow, line))
+    for item in document.layout:
+        if isinstance(item, Run):
+            runs.append(item)
+        elif item in lines:
+            runs.append(lines[item])
+        else:
+            runs += groups[item]
     return Body(runs)
 
 
