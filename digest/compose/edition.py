@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
 from digest.compose import phrases
 from digest.compose.compiled import CompiledIssue
+from digest.compose.kit import kit_of
 from digest.compose.parts import Body
 from digest.compose.phrases import Phrases
 from digest.compose.trial import joined
@@ -34,6 +36,7 @@ class Edition:
     greetings: Phrases
     plain_text: bool = False  # only the text leaves
     selection: Selection = Selection()
+    issue_hash: str = ""  # of the issue it is an edition of
 
     @cached_property
     def content_hash(self) -> str:
@@ -41,6 +44,23 @@ class Edition:
         alone = "plain text alone" if self.plain_text else ""
         fields = (alone.encode(), self.newsletter.encode(), self.subject.encode(), self.html.digest, self.text.digest)
         return hashlib.sha256(b"\0".join(fields)).hexdigest()
+
+    @cached_property
+    def boundary(self) -> str:
+        """What parts the two bodies; empty where there is one alone. "=_" never stands in quoted-printable, whatever follows."""
+        return "" if self.plain_text else f"=_{(self.issue_hash or self.content_hash)[:32]}"
+
+    @property
+    def part_heads(self) -> tuple[bytes, bytes, bytes]:
+        """The lines before the text, before the HTML, and after both."""
+        return _part_heads(self.boundary)
+
+
+@functools.lru_cache(64)
+def _part_heads(boundary: str) -> tuple[bytes, bytes, bytes]:
+    mark = f"\r\n--{boundary}".encode("ascii")
+    kind = b"%b\r\nContent-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    return kind % (mark, b"plain"), kind % (mark, b"html"), mark + b"--\r\n"
 
 
 def lines_of(compiled: CompiledIssue, selection: Selection) -> Lines:
@@ -56,27 +76,42 @@ def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:
         RenderError: the selection is empty or names what the issue was not compiled with.
     """
     compiled = compiled.others.get(selection.language, compiled)
-    _require_known(compiled, selection)
     if selection.form == "large":
         compiled = compiled.large
+    kit = kit_of(compiled)
+    try:
+        if selection.sections and not (selection.notices or selection.highlights):
+            subject, preheader, html, text = kit.join(selection)
+        else:
+            subject, preheader, html, text = _join_any(compiled, selection)
+    except KeyError:
+        _require_known(compiled, selection)
+        raise
+    bounds = compiled.slot_bytes
+    return Edition(
+        subject,
+        preheader,
+        html,
+        text,
+        html_bytes=0 if selection.form == "plain" else html.size + sum([bounds[slot] for slot in html.slots]),
+        teasers=len(selection.teasers),
+        newsletter=kit.newsletter,
+        greetings=kit.greetings,
+        plain_text=selection.form == "plain",
+        selection=selection,
+        issue_hash=kit.issue_hash,
+    )
+
+
+def _join_any(compiled: CompiledIssue, selection: Selection) -> tuple[str, str, Body, Body]:
+    """The same for a selection with anything in it."""
+    _require_known(compiled, selection)
     lines = lines_of(compiled, selection)
     html, text = (
         joined(document, selection, lines, compiled.numbers, compiled.section_numbers, html=is_html)
         for document, is_html in ((compiled.html, True), (compiled.text, False))
     )
-    bounds = compiled.slot_bytes
-    return Edition(
-        subject=phrases.subject(compiled.phrases, compiled.known, selection),
-        preheader=lines.preheader,
-        html=html,
-        text=text,
-        html_bytes=0 if selection.form == "plain" else html.size + sum(bounds[slot] for slot in html.slots),
-        teasers=len(selection.teasers),
-        newsletter=compiled.look.name,
-        greetings=Phrases({name: compiled.phrases.words[name] for name in ("greeting", "greeting_plain")}),
-        plain_text=selection.form == "plain",
-        selection=selection,
-    )
+    return phrases.subject(compiled.phrases, compiled.known, selection), lines.preheader, html, text
 
 
 def _require_known(compiled: CompiledIssue, selection: Selection) -> None:

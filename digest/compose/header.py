@@ -17,7 +17,8 @@ from digest.compose.clean import clean_header
 from digest.compose.teaser import cut
 from digest.errors import DeliveryRejected
 
-_FOLD = 78
+FOLD = 78
+ID = FOLD - len("Message-ID: ")  # the longest that needs no line of its own
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LOCAL_BYTES = 64  # RFC 5321, 4.5.3.1.1
@@ -29,6 +30,7 @@ _MAILTO = re.compile(r"mailto:[A-Za-z0-9._%+~=-]+@[A-Za-z0-9.-]+(?:\?subject=[A-
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9._=+-]+@[A-Za-z0-9.-]+>")
 _LIST_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _PLAIN = re.compile(r"[\x20-\x7e]+")
+WHOLE_LINES = re.compile(rb"(?:(?!\.)[^\r\n]+\r\n)++")
 NAME_CLUSTERS = 60
 
 
@@ -104,18 +106,18 @@ def mailbox_field(field: str, mailbox: Address) -> str:
         phrase = '"' + mailbox.name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     last = phrase.rpartition("\r\n")[2]
     used = len(last) + (len(field) + 2 if last == phrase else 0)
-    gap = " " if used + len(mailbox.email) + 3 <= _FOLD else "\r\n "
+    gap = " " if used + len(mailbox.email) + 3 <= FOLD else "\r\n "
     return f"{field}: {phrase}{gap}<{mailbox.email}>\r\n"
 
 
 def text_field(field: str, text: str) -> str:
     """An unstructured field such as Subject, folded at blanks, encoded if it is not ASCII."""
     safe = clean_header(text)
-    if not safe.isascii() or any(len(word) > _FOLD - len(field) - 3 for word in safe.split(" ")):
+    if not safe.isascii() or any(len(word) > FOLD - len(field) - 3 for word in safe.split(" ")):
         return f"{field}: {_encoded(safe, len(field) + 2)}\r\n"
     lines, line = [], f"{field}:"
     for word in safe.split(" "):
-        if len(line) + 1 + len(word) > _FOLD:
+        if len(line) + 1 + len(word) > FOLD:
             lines.append(line)
             line = f" {word}"
         else:
@@ -139,7 +141,7 @@ def message_id_field(message_id: str) -> str:
     """The Message-ID field. Raises ValueError if it is not ``<left@right>``."""
     value = _checked(_MESSAGE_ID, message_id, "a Message-ID such as <unique@example.org>")
     # Longer than a line: the only place to fold is before it.
-    return f"Message-ID:{' ' if len(value) + 12 <= _FOLD else chr(13) + chr(10) + ' '}{value}\r\n"
+    return f"Message-ID:{' ' if len(value) + 12 <= FOLD else chr(13) + chr(10) + ' '}{value}\r\n"
 
 
 def unsubscribe_fields(url: str, mailto: str) -> str:
@@ -164,9 +166,17 @@ def list_id_field(name: str, list_id: str) -> str:
 def plain_field(field: str, value: str) -> str:
     """A field whose value is ours: printable ASCII that fits a line. Raises ValueError otherwise."""
     checked = _checked(_PLAIN, value, "printable ASCII")
-    if len(field) + 2 + len(checked) > _FOLD:
+    if len(field) + 2 + len(checked) > FOLD:
         raise ValueError(f"{field}: longer than a line")
     return f"{field}: {checked}\r\n"
+
+
+def whole_lines(fields: str) -> bytes:
+    """Fields as they travel. Raises ValueError unless they are lines of ASCII, each ended by CRLF, none with a dot in front."""
+    raw = fields.encode("ascii")
+    if not WHOLE_LINES.fullmatch(raw):
+        raise ValueError("the message has a character that must not be on the wire")
+    return raw
 
 
 def checked_url(url: str) -> str:

@@ -12,11 +12,11 @@ from email.message import Message
 from email.parser import HeaderParser, Parser
 from email.utils import parseaddr
 
-from digest.compose import header, wire
+from digest.compose import header, mould, wire
 from digest.compose.clean import clean_header
 from digest.compose.edition import Edition
 from digest.compose.header import Address
-from digest.compose.parts import escape
+from digest.compose.parts import Body, escape
 from digest.compose.phrases import URL_BYTES
 from digest.compose.teaser import cut
 from digest.errors import DeliveryRejected, RenderError
@@ -91,6 +91,42 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
         RenderError: the result would not have exactly the headers that were meant.
         ValueError: a link or a field of the envelope is malformed, or something has a character that must not be on the wire.
     """
+    found = mould.ordinary(
+        reader.name,
+        reader.email,
+        envelope.message_id,
+        reader.unsubscribe_url,
+        reader.unsubscribe_mailto,
+        reader.preferences_url,
+        reader.web_url,
+        envelope.date,
+    )
+    if found is not None:
+        values, name_bytes = found
+        moulded = _mould(edition, reader, envelope)
+        if name_bytes <= moulded.longest_name:
+            return moulded.fill(values)
+    return _make_any(edition, reader, envelope)
+
+
+def _mould(edition: Edition, reader: Reader, envelope: Envelope) -> mould.Mould:
+    """The mould for such a reader, kept with the edition."""
+    named, mailto, long_id = bool(reader.name), bool(reader.unsubscribe_mailto), len(envelope.message_id) > header.ID
+    key = (named, mailto, long_id, envelope.sender, envelope.reply_to, envelope.list_id, envelope.feedback_id)
+    moulds: dict[tuple[bool | str, ...], mould.Mould] = edition.__dict__.setdefault("_moulds", {})
+    found = moulds.get(key)
+    if found is None:
+        if len(moulds) >= _MOULDS:
+            moulds.clear()
+        found = moulds[key] = mould.Mould(edition, _fixed_head(edition, envelope), named=named, mailto=mailto, long_id=long_id)
+    return found
+
+
+_MOULDS = 4  # of about 60 KB each
+
+
+def _make_any(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
+    """A message for anybody, every value of theirs checked and encoded by itself."""
     to = header.address_of(reader.name, reader.email, utf8=True)
     addressed = header.mailbox_field("To", to)
     own = (
@@ -101,11 +137,11 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
     ).encode()
     if not (own.isascii() or to.needs_utf8):
         raise ValueError("the message has a character that must not be on the wire")
-    fixed = _fixed_head(edition, envelope)
+    fixed = b"".join(_fixed_head(edition, envelope))
     if to.needs_utf8 or not _ORDINARY.fullmatch(to.name):
         # The one field that a reader has a hand in; the others are checked by form, or once for the edition.
         verify(addressed.encode() + b"\r\n", {"To": to}, parts=0)
-    if not (edition.html.sound and edition.text.sound and _HEAD.fullmatch(own)):
+    if not (edition.html.sound and edition.text.sound and header.WHOLE_LINES.fullmatch(own)):
         raise ValueError("the message has a character that must not be on the wire")
     plain, html = {}, {}
     for name, value in slots_of(edition, reader).items():
@@ -113,77 +149,43 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
         html[name] = coded if (shown := escape(value)) == value else wire.encode(shown)
     if edition.plain_text:
         return own + fixed + b"\r\n" + edition.text.fill_wire(plain).removesuffix(wire.SOFT_BREAK)
-    first, rest = _mould(edition)
-    pieces = [own, fixed, first]
-    for is_html, slot, piece in rest:
-        pieces.append(html[slot] if is_html else plain[slot])
-        pieces.append(piece)
-    return b"".join(pieces)
+    first, second, last = edition.part_heads
+    # The line break before a boundary belongs to the boundary: a soft one before it would be one too many.
+    return b"".join((own, fixed, first, _unbroken(edition.text, plain), second, _unbroken(edition.html, html), last))
 
 
-def _mould(edition: Edition) -> tuple[bytes, list[tuple[bool, str, bytes]]]:
-    """Everything after the header fields: the bytes before the first slot, then each slot (of HTML or not) with what follows it.
-
-    It is kept with the edition: every message would copy its bodies twice more otherwise.
-    """
-    kept: tuple[bytes, list[tuple[bool, str, bytes]]] | None = edition.__dict__.get("_mould")
-    if kept is None:
-        mark = f"\r\n--=_{edition.content_hash[:32]}".encode()
-        runs: list[bytes] = [b""]  # fixed bytes, one run more than there are slots
-        slots: list[tuple[bool, str]] = []
-        for is_html, body in ((False, edition.text), (True, edition.html)):
-            kind = b"html" if is_html else b"plain"
-            head = b"%s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % (mark, kind)
-            # The line break before a boundary belongs to the boundary: a soft one before it would be one too many.
-            coded = [*body.wires[:-1], body.wires[-1].removesuffix(wire.SOFT_BREAK)]
-            runs[-1] += head + coded[0]
-            runs += coded[1:]
-            slots += [(is_html, slot) for slot in body.slots]
-        runs[-1] += mark + b"--\r\n"
-        kept = (runs[0], [(is_html, slot, run) for (is_html, slot), run in zip(slots, runs[1:], strict=True)])
-        edition.__dict__["_mould"] = kept
-    return kept
+def _unbroken(body: Body, values: Mapping[str, bytes]) -> bytes:
+    filled = body.fill_wire(values)
+    return filled if body.runs[-1].pieces[-1].slot else filled.removesuffix(wire.SOFT_BREAK)
 
 
 _ONE_PART = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"
-
-
-def _boundary(edition: Edition) -> str:
-    """What parts the parts; empty where there is one part alone. "=_" never stands in quoted-printable."""
-    return "" if edition.plain_text else f"=_{edition.content_hash[:32]}"
-
-
-_HEAD = re.compile(rb"(?:(?!\.)[^\r\n]+\r\n)++")
 _ORDINARY = re.compile(r"[A-Za-z0-9]+(?:[ '-][A-Za-z0-9]+)*|")  # what no reader of headers can take for anything else
 
 
-def _fixed_head(edition: Edition, envelope: Envelope) -> bytes:
-    """The fields that all readers of an edition share, kept with it. What editions share, too, is verified once for all of them."""
-    key = (envelope.sender, envelope.reply_to, envelope.list_id, envelope.feedback_id)
-    kept: tuple[tuple[str, ...], bytes] | None = edition.__dict__.get("_fixed_head")
-    if kept is None or kept[0] != key:
-        before, after = _frame(edition.newsletter, *key)
-        boundary = _boundary(edition)
-        kind = f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n' if boundary else _ONE_PART
-        head = f"{before}{_subject(edition.subject)}{after}{kind}".encode("ascii")
-        if not _HEAD.fullmatch(head):
-            raise ValueError("the message has a character that must not be on the wire")
-        edition.__dict__["_fixed_head"] = kept = (key, head)
-    return kept[1]
+def _fixed_head(edition: Edition, envelope: Envelope) -> tuple[bytes, ...]:
+    """The fields that all readers of an edition share. Each is made and verified once for all editions that share it, too."""
+    before, after = _frame(edition.newsletter, envelope.sender, envelope.reply_to, envelope.list_id, envelope.feedback_id)
+    return before, _subject(edition.subject), after, _kind(edition.boundary)
+
+
+@functools.lru_cache(64)
+def _kind(boundary: str) -> bytes:
+    return (f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n' if boundary else _ONE_PART).encode("ascii")
 
 
 @functools.lru_cache(512)
-def _subject(subject: str) -> str:
+def _subject(subject: str) -> bytes:
     clean = clean_header(subject)
     if not clean:
         raise RenderError("the subject is empty; look at subject in templates/phrases.txt.j2")
     field = header.text_field("Subject", subject)
     verify(field.encode("ascii") + b"\r\n", {"Subject": clean}, parts=0)
-    return field
+    return header.whole_lines(field)
 
 
 @functools.lru_cache(64)
-def _frame(newsletter: str, sender: str, reply_to: str, list_id: str, feedback_id: str) -> tuple[str, str]:
+def _frame(newsletter: str, sender: str, reply_to: str, list_id: str, feedback_id: str) -> tuple[bytes, bytes]:
     """The fields before the subject and those after it."""
     from_, answers = header.address(sender), header.address(reply_to)
     before = header.mailbox_field("From", from_) + header.mailbox_field("Reply-To", answers)
@@ -197,7 +199,7 @@ def _frame(newsletter: str, sender: str, reply_to: str, list_id: str, feedback_i
     )
     meant = _shared(newsletter, "", from_, answers, list_id, feedback_id, "")
     verify((before + after).encode("ascii") + b"\r\n", {name: meant[name] for name in meant if name not in _EDITIONS_OWN}, parts=0)
-    return before, after
+    return header.whole_lines(before), header.whole_lines(after)
 
 
 _EDITIONS_OWN = ("Subject", "Content-Type", "Content-Transfer-Encoding")
@@ -230,7 +232,7 @@ def intended(edition: Edition, envelope: Envelope, reader: Reader, to: Address) 
     """The header fields that a message must have, decoded, in order."""
     sender, reply_to = header.address(envelope.sender), header.address(envelope.reply_to)
     uris = [f"<{reader.unsubscribe_url}>", *([f"<{reader.unsubscribe_mailto}>"] if reader.unsubscribe_mailto else [])]
-    boundary = _boundary(edition)
+    boundary = edition.boundary
     return {
         "To": to,
         "Date": envelope.date,

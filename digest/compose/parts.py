@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from digest.compose import markers, wire
 from digest.errors import RenderError
 
 EDITION_SLOTS = frozenset({"PREHEADER", "INTRO", "OVERFLOW", "WHY"})
+FRAME_SLOTS = frozenset({"PREHEADER", "INTRO"})  # those of them that stand outside of parts
 READER_SLOTS = frozenset({"GREETING", "UNSUBSCRIBE", "PREFERENCES", "WEB"})
 # Where parts of a kind belong; a group is the run of places that a document keeps for it.
 GROUPS = {"notice": "notices", "section": "sections", "teaser": "sections", "highlights": "highlights", "overflow": "overflow"}
@@ -75,6 +76,64 @@ class Slot(Piece):
         return hashlib.sha256(b"\xff" + self.slot.encode()).digest()
 
 
+class Run:
+    """Pieces that always stand together: a part in its place in an edition, what is known of it filled in.
+
+    It is made once, however many editions have it, so that an edition of its own for every reader costs a list of these.
+    """
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.pieces = tuple(pieces)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and self.pieces == other.pieces
+
+    def __hash__(self) -> int:
+        return hash(self.pieces)
+
+    @cached_property
+    def wires(self) -> tuple[bytes, ...]:
+        """It on the wire. A slot takes three places: something before its value, the value, and what ends its row.
+
+        Raises:
+            ValueError: it cannot go over the wire as it is, see `Piece.sound`.
+        """
+        if not self.sound:
+            raise ValueError("the message has a character that must not be on the wire")
+        out: list[bytes] = []
+        for piece in self.pieces:
+            out += (b"", b"", wire.SOFT_BREAK) if piece.slot else (piece.wire,)
+        return tuple(out)
+
+    @cached_property
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """Where among its `wires` the value of which slot belongs."""
+        found, at = [], 0
+        for piece in self.pieces:
+            if piece.slot:
+                found.append((at + 1, piece.slot))
+            at += 3 if piece.slot else 1
+        return tuple(found)
+
+    @cached_property
+    def sound(self) -> bool:
+        """Whether each of its pieces can go over the wire as it is, see `Piece.sound`."""
+        return all(piece.sound for piece in self.pieces)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes after decoding, its slots not counted."""
+        return sum(piece.size for piece in self.pieces)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The digests of its pieces, one after another."""
+        return b"".join(piece.digest for piece in self.pieces)
+
+
+_RUNS = 256  # that a part remembers: a teaser's "You follow …" lines are few
+
+
 @dataclass(frozen=True)
 class Part:
     """Text with slots. ``pieces`` alternate: text, name of a slot, text, …; there is always a text at both ends."""
@@ -98,6 +157,44 @@ class Part:
         return tuple(Slot(piece) if n % 2 else Piece(piece) for n, piece in enumerate(self.pieces) if n % 2 or piece)
 
     @cached_property
+    def plain(self) -> Run:
+        """The part with none of its slots known."""
+        return Run(self.stretches)
+
+    @cached_property
+    def _known(self) -> dict[str, Run]:
+        return {}
+
+    def with_line(self, slot: str, line: str, piece_of: Callable[[str], Piece]) -> Run:
+        """The part with the line of one slot known, always the same slot; ``piece_of`` makes a piece of a line."""
+        run = self._known.get(line)
+        if run is None:
+            if len(self._known) >= _RUNS:
+                self._known.clear()
+            run = self._known[line] = self.filled({slot: piece_of(line)})
+        return run
+
+    def filled(self, values: Mapping[str, Piece]) -> Run:
+        """The part with the slots known so far filled in; those without a value stay slots."""
+        return Run([values.get(piece.slot, piece) if piece.slot else piece for piece in self.stretches])
+
+    @cached_property
+    def between_lines(self) -> tuple[Run | str, ...]:
+        """The part cut at the slots that an edition fills: what stands between them never changes, their names do not, either."""
+        found: list[Run | str] = []
+        pieces: list[Piece] = []
+        for piece in (*self.stretches, None):
+            if piece is not None and piece.slot not in FRAME_SLOTS:
+                pieces.append(piece)
+                continue
+            if pieces:
+                found.append(Run(pieces))
+                pieces = []
+            if piece is not None:
+                found.append(piece.slot)
+        return tuple(found)
+
+    @cached_property
     def size(self) -> int:
         """Bytes of its fixed text after decoding."""
         return sum(wire.size(piece) for piece in self.pieces[::2])
@@ -111,29 +208,34 @@ class Part:
 class Body:
     """One side (HTML or text) of an edition: fixed pieces, and the slots of its reader between them."""
 
-    pieces: Sequence[Piece]
+    runs: Sequence[Run]
 
     @classmethod
     def of(cls, text: str) -> Body:
         """One that is the same for everybody."""
-        return cls((Piece(text),))
+        return cls((Run((Piece(text),)),))
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """All of its runs' pieces."""
+        return tuple([piece for run in self.runs for piece in run.pieces])
 
     @cached_property
     def slots(self) -> tuple[str, ...]:
         """The names of the slots, in order, with repetitions."""
-        return tuple([piece.slot for piece in self.pieces if piece.slot])
+        return tuple([slot for run in self.runs for _, slot in run.places])
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """What stands before, between and after the slots."""
-        return tuple("".join([piece.text for piece in run]) for run in self._runs())
+        return tuple("".join([piece.text for piece in run]) for run in self._between())
 
     @cached_property
     def wires(self) -> tuple[bytes, ...]:
         """The same in quoted-printable."""
-        return tuple([b"".join([piece.wire for piece in run]) for run in self._runs()])
+        return tuple([b"".join([piece.wire for piece in run]) for run in self._between()])
 
-    def _runs(self) -> list[Sequence[Piece]]:
+    def _between(self) -> list[Sequence[Piece]]:
         at = [-1, *[n for n, piece in enumerate(self.pieces) if piece.slot], len(self.pieces)]
         return [self.pieces[before + 1 : after] for before, after in zip(at, at[1:], strict=False)]
 
@@ -154,30 +256,27 @@ class Body:
     @cached_property
     def sound(self) -> bool:
         """Whether each of its pieces can go over the wire as it is, see `Piece.sound`."""
-        return all(piece.sound for piece in self.pieces)
+        return all(run.sound for run in self.runs)
 
     @cached_property
     def size(self) -> int:
         """Bytes of the fixed stretches after decoding."""
-        return sum([piece.size for piece in self.pieces])
+        return sum([run.size for run in self.runs])
 
     @cached_property
     def digest(self) -> bytes:
         """What tells it from any other, made of its pieces' digests: their texts are hashed once for all editions."""
-        return hashlib.sha256(b"".join([piece.digest for piece in self.pieces])).digest()
+        return hashlib.sha256(b"".join([run.digest for run in self.runs])).digest()
 
 
 def join(parts: Iterable[tuple[Part, Mapping[str, str | Piece]]]) -> Body:
     """Parts one after another with the values known so far; slots without one stay slots."""
-    pieces: list[Piece] = []
-    for part, values in parts:
-        if not values:
-            pieces += part.stretches
-            continue
-        for piece in part.stretches:
-            value = values.get(piece.slot, piece) if piece.slot else piece
-            pieces.append(value if isinstance(value, Piece) else Piece(value))
-    return Body(pieces)
+    return Body(
+        [
+            part.filled({slot: value if isinstance(value, Piece) else Piece(value) for slot, value in values.items()})
+            for part, values in parts
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -191,6 +290,11 @@ class Document:
     def frame_parts(self) -> tuple[Part, ...]:
         """What every edition has."""
         return tuple(item for item in self.frame if isinstance(item, Part))
+
+    @cached_property
+    def layout(self) -> tuple[Run | str, ...]:
+        """The frame cut where an edition has something of its own: runs, names of slots and of groups."""
+        return tuple(one for item in self.frame for one in (item.between_lines if isinstance(item, Part) else (item,)))
 
     def as_json(self) -> dict[str, object]:
         """Plain lists and dicts, see `from_json`."""

@@ -131,14 +131,14 @@ def subject(phrases: Phrases, known: Known, selection: Selection) -> str:
 def lines(phrases: Phrases, known: Known, selection: Selection) -> Lines:
     """The lines that depend on a selection."""
     return Lines(
-        preheader=_preheader(phrases, known, selection),
+        preheader=preheader(phrases, known, selection),
         intro=_intro(phrases, selection),
         overflow=phrases.count("overflow", len(selection.left_out)) if selection.left_out else "",
         why=_why(phrases, known, selection),
     )
 
 
-def _preheader(phrases: Phrases, known: Known, selection: Selection) -> str:
+def preheader(phrases: Phrases, known: Known, selection: Selection) -> str:
     """A sentence about what the subject does not name already: the second piece on, or what the only one found."""
     shown = selection.teasers
     if shown and known.preheader:
@@ -159,11 +159,15 @@ def _preheader(phrases: Phrases, known: Known, selection: Selection) -> str:
 
 def _intro(phrases: Phrases, selection: Selection) -> str:
     if selection.sections:
-        shown = sum(len(section.teasers) for section in selection.sections)
-        return phrases.say(
-            "intro", SUMMARIES=phrases.count("count_summaries", shown), INTERESTS=phrases.count("count_interests", len(selection.sections))
-        )
+        return intro(phrases, sum(len(section.teasers) for section in selection.sections), len(selection.sections))
     return phrases.say("intro_highlights" if selection.highlights else "intro_notices")
+
+
+def intro(phrases: Phrases, summaries: int, interests: int) -> str:
+    """How many summaries there are, of how many interests."""
+    return phrases.say(
+        "intro", SUMMARIES=phrases.count("count_summaries", summaries), INTERESTS=phrases.count("count_interests", interests)
+    )
 
 
 def _why(phrases: Phrases, known: Known, selection: Selection) -> dict[str, str]:
@@ -173,12 +177,13 @@ def _why(phrases: Phrases, known: Known, selection: Selection) -> dict[str, str]
             key = (known.language, known.labels[section.interest], tuple([known.labels[id] for id in placed.also_in[:ALSO]]))
             line = phrases.kept.get(key)
             if line is None:
-                line = phrases.kept[key] = _why_line(phrases, *key)
+                line = phrases.kept[key] = why_line(phrases, *key)
             found[placed.summary] = line
     return found
 
 
-def _why_line(phrases: Phrases, language: str, interest: str, also: Sequence[str]) -> str:
+def why_line(phrases: Phrases, language: str, interest: str, also: Sequence[str]) -> str:
+    """Why a teaser is there: the interest's label, and those of others it fits."""
     why = phrases.say("why", INTEREST=interest)
     more = phrases.say("also", INTERESTS=_enumerate(language, tuple(also))) if also else ""
     return f"{why} {more}" if more else why

@@ -8,12 +8,12 @@ awkward values and compares them, byte for byte, with what the whole chain makes
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from digest.compose import view
 from digest.compose.markers import unguard, without_marks
-from digest.compose.parts import Body, Document, Part, Piece, escape, join
+from digest.compose.parts import Body, Document, Part, Piece, Run, escape, join
 from digest.compose.rich import bare
 from digest.compose.teaser import wrap
 from digest.compose.view import Catalogue, Lines, View
@@ -75,29 +75,58 @@ def joined(
     html: bool,
 ) -> Body:
     """A selection put together from prepared parts, slots of the reader left open."""
+    parts, why = document.parts, lines.why
 
-    line = _html_line if html else _text_line
+    def teaser(id: str) -> Run:
+        return parts[f"teaser:{numbers[id]}"].with_line("WHY", why[id], line_of(html=html))
 
-    def teaser(id: str) -> tuple[Part, Mapping[str, Piece]]:
-        return document.parts[f"teaser:{numbers[id]}"], {"WHY": line(lines.why[id])}
+    groups: dict[str, Sequence[Run]] = {
+        "notices": [parts[f"notice:{numbers[id]}"].plain for id in selection.notices],
+        "sections": [
+            run
+            for section in selection.sections
+            for run in (
+                parts[f"section:{section_numbers[section.interest]}"].plain,
+                *(teaser(placed.summary) for placed in section.teasers),
+            )
+        ],
+        "highlights": [parts["highlights:0"].plain, *map(teaser, selection.highlights)] if selection.highlights else (),
+        "overflow": overflow(document, lines, html=html) if selection.left_out else (),
+    }
+    return laid(document, frame_lines(lines, html=html), groups)
 
-    sequence: list[tuple[Part, Mapping[str, Piece]]] = []
-    edition = {"PREHEADER": Piece(escape(lines.preheader) if html else wrap(lines.preheader)), "INTRO": line(lines.intro)}
-    for item in document.frame:
-        if isinstance(item, Part):
-            sequence.append((item, edition))
-        elif item == "notices":
-            sequence += [(document.parts[f"notice:{numbers[id]}"], {}) for id in selection.notices]
-        elif item == "sections":
-            for section in selection.sections:
-                sequence.append((document.parts[f"section:{section_numbers[section.interest]}"], {}))
-                sequence += [teaser(placed.summary) for placed in section.teasers]
-        elif item == "highlights" and selection.highlights:
-            sequence.append((document.parts["highlights:0"], {}))
-            sequence += [teaser(id) for id in selection.highlights]
-        elif item == "overflow" and selection.left_out:
-            sequence.append((document.parts["overflow:0"], {"OVERFLOW": line(lines.overflow)}))
-    return join(sequence)
+
+def overflow(document: Document, lines: Lines, *, html: bool) -> Sequence[Run]:
+    """What says that not all is there."""
+    return (document.parts["overflow:0"].with_line("OVERFLOW", lines.overflow, line_of(html=html)),)
+
+
+def frame_lines(lines: Lines, *, html: bool) -> Mapping[str, Run]:
+    """The lines of an edition that stand outside of parts, by slot."""
+    return {"PREHEADER": alone(lines.preheader, html=html), "INTRO": alone(lines.intro, html=html)}
+
+
+def alone(line: str, *, html: bool) -> Run:
+    """A line by itself."""
+    return _html_alone(line) if html else _text_alone(line)
+
+
+def line_of(*, html: bool) -> Callable[[str], Piece]:
+    """What makes a piece of a line."""
+    return _html_line if html else _text_line
+
+
+def laid(document: Document, lines: Mapping[str, Run], groups: Mapping[str, Sequence[Run]]) -> Body:
+    """The frame, with an edition's lines and groups of parts in their places."""
+    runs: list[Run] = []
+    for item in document.layout:
+        if isinstance(item, Run):
+            runs.append(item)
+        elif item in lines:
+            runs.append(lines[item])
+        else:
+            runs += groups[item]
+    return Body(runs)
 
 
 # "You follow Gut." stands in many editions of an issue: prepared once, as its teasers are.
@@ -111,6 +140,16 @@ def _html_line(text: str) -> Piece:
 @functools.lru_cache(4096)
 def _text_line(text: str) -> Piece:
     return Piece(wrap(text))
+
+
+@functools.lru_cache(4096)
+def _html_alone(text: str) -> Run:
+    return Run((_html_line(text),))
+
+
+@functools.lru_cache(4096)
+def _text_alone(text: str) -> Run:
+    return Run((_text_line(text),))
 
 
 def require_independence(html: Document, text: Document, tried: Sequence[Trial], catalogue: Catalogue, rendered: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ _HEX = {bytes((octet,)): b"=%02X" % octet for octet in range(256)}
 # One short line with nothing to escape and nothing that a row must not begin with: nearly every value of a reader.
 _EASY = re.compile(r"(?!From )[!-\-/-<>-~][ -<>-~]{0,72}")
 SOFT_BREAK = b"=\r\n"
-_ROW = 73  # 76 less the soft break's "=" and the two characters that `_harmless` may add
+ROW = 73  # 76 less the soft break's "=" and the two characters that `_harmless` may add
 _EQUALS = ord("=")
 
 
@@ -27,6 +27,11 @@ def encode(text: str) -> bytes:
     return b"".join(out)
 
 
+def rows(safe: bytes) -> bytes:
+    """A value of characters that need no coding, on as many rows as it takes, without the break that ends the last."""
+    return _line(safe, soft_end=True).removesuffix(SOFT_BREAK)
+
+
 def _hex(found: re.Match[bytes]) -> bytes:
     return _HEX[found.group()]
 
@@ -35,8 +40,8 @@ def _line(safe: bytes, *, soft_end: bool) -> bytes:
     if not soft_end and safe.endswith(b" "):
         safe = safe[:-1] + b"=20"  # a blank at the end of a line may be lost on the way
     rows, start = [], 0
-    while len(safe) - start > _ROW:
-        stop = start + _ROW
+    while len(safe) - start > ROW:
+        stop = start + ROW
         if safe[stop - 1] == _EQUALS:  # never cut inside =XX
             stop -= 1
         elif safe[stop - 2] == _EQUALS:

@@ -1,0 +1,131 @@
+"""What the editions of one issue are put together from, looked up by the ids in a selection and made at its first use.
+
+Where every reader has a selection of their own, an edition is made for each message: then every lookup counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from digest.compose import phrases
+from digest.compose.compiled import CompiledIssue
+from digest.compose.parts import Body, Run
+from digest.compose.phrases import Phrases
+from digest.compose.trial import alone, laid, line_of
+from digest.model import Placed, Selection
+
+K, V = TypeVar("K"), TypeVar("V")
+_KEPT = 8192  # of each kind, of some 200 bytes (a preheader: 2 KB); their texts are the issue's
+
+
+class Sides(NamedTuple):
+    """The same in HTML and in plain text."""
+
+    html: Run
+    text: Run
+
+
+class Kit:
+    """One language and form of an issue."""
+
+    def __init__(self, compiled: CompiledIssue) -> None:
+        self._compiled = compiled
+        self.greetings = Phrases({name: compiled.phrases.words[name] for name in ("greeting", "greeting_plain")})
+        self.newsletter, self.issue_hash = compiled.look.name, compiled.content_hash
+        self._sections = {id: self._part(f"section:{n}") for id, n in compiled.section_numbers.items()}
+        self._placed: dict[tuple[str, str, tuple[str, ...]], Sides] = {}
+        self._subjects: dict[str, str] = {}
+        self._preheaders: dict[tuple[str, ...], tuple[str, Sides]] = {}
+        self._intros: dict[tuple[int, int], Sides] = {}
+
+    def _part(self, name: str) -> Sides:
+        html, text = self._compiled.html.parts[name], self._compiled.text.parts[name]
+        return Sides(html.plain, text.plain)
+
+    def _spoken(self, name: str, slot: str, line: str) -> Sides:
+        """A part with its line."""
+        html, text = self._compiled.html.parts[name], self._compiled.text.parts[name]
+        return Sides(html.with_line(slot, line, line_of(html=True)), text.with_line(slot, line, line_of(html=False)))
+
+    def join(self, selection: Selection) -> tuple[str, str, Body, Body]:
+        """Subject, preheader, HTML and text of an edition that has neither notices nor editors' picks.
+
+        Raises:
+            KeyError: the issue was compiled without something that is in it.
+        """
+        sections: list[Sides] = []
+        headings, kept = self._sections, self._placed
+        for section in selection.sections:
+            interest = section.interest
+            sections.append(headings[interest])
+            for placed in section.teasers:
+                found = kept.get((placed.summary, interest, placed.also_in))
+                sections.append(found if found is not None else self._place(placed, interest))
+        subject, preheader, first = self._opening(selection)
+        lines = self._intro(len(sections) - len(selection.sections), len(selection.sections))
+        rest = self._overflow(len(selection.left_out)) if selection.left_out else ()
+        return (
+            subject,
+            preheader,
+            laid(
+                self._compiled.html,
+                {"PREHEADER": first.html, "INTRO": lines.html},
+                {**_NOTHING, "sections": [one.html for one in sections], "overflow": [one.html for one in rest]},
+            ),
+            laid(
+                self._compiled.text,
+                {"PREHEADER": first.text, "INTRO": lines.text},
+                {**_NOTHING, "sections": [one.text for one in sections], "overflow": [one.text for one in rest]},
+            ),
+        )
+
+    def _place(self, placed: Placed, interest: str) -> Sides:
+        compiled = self._compiled
+        labels = compiled.known.labels
+        also = tuple([labels[id] for id in placed.also_in])
+        line = phrases.why_line(compiled.phrases, compiled.known.language, labels[interest], also[: phrases.ALSO])
+        found = self._spoken(f"teaser:{compiled.numbers[placed.summary]}", "WHY", line)
+        return _keep(self._placed, (placed.summary, interest, placed.also_in), found)
+
+    def _opening(self, selection: Selection) -> tuple[str, str, Sides]:
+        """Subject and preheader, decided by the first three teasers and, where there are fewer, by how many."""
+        shown = [placed.summary for section in selection.sections[:3] for placed in section.teasers]
+        words, known = self._compiled.phrases, self._compiled.known
+        subject = self._subjects.get(shown[0])
+        if subject is None:
+            subject = _keep(self._subjects, shown[0], phrases.subject(words, known, selection))
+        key = (shown[1], shown[2]) if len(shown) > 2 else (shown[0], shown[1] if len(shown) > 1 else "", "few")
+        opening = self._preheaders.get(key)
+        if opening is None:
+            line = phrases.preheader(words, known, selection)
+            opening = _keep(self._preheaders, key, (line, Sides(alone(line, html=True), alone(line, html=False))))
+        return subject, *opening
+
+    def _intro(self, summaries: int, interests: int) -> Sides:
+        found = self._intros.get((summaries, interests))
+        if found is None:
+            line = phrases.intro(self._compiled.phrases, summaries, interests)
+            found = self._intros[summaries, interests] = Sides(alone(line, html=True), alone(line, html=False))
+        return found
+
+    def _overflow(self, left_out: int) -> tuple[Sides]:
+        return (self._spoken("overflow:0", "OVERFLOW", self._compiled.phrases.count("overflow", left_out)),)
+
+
+_NOTHING: Mapping[str, Sequence[Run]] = {"notices": (), "highlights": ()}
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> V:
+    if len(kept) >= _KEPT:
+        kept.clear()
+    kept[key] = value
+    return value
+
+
+def kit_of(compiled: CompiledIssue) -> Kit:
+    """The issue's kit, kept with it."""
+    kit: Kit | None = compiled.__dict__.get("_kit")
+    if kit is None:
+        kit = compiled.__dict__["_kit"] = Kit(compiled)
+    return kit
