@@ -131,10 +131,14 @@ def draft_of(workspace: Workspace, name: str, files: Saved | None) -> Draft:
     differences = {
         "new": _titles(after[key] for key in after.keys() - before.keys()),
         "gone": _titles(before[key] for key in before.keys() - after.keys()),
-        "changed": _titles(after[key] for key in after.keys() & before.keys() if after[key].summary.digest() != before[key].summary.digest()),
+        "changed": _titles(
+            after[key] for key in after.keys() & before.keys() if after[key].summary.digest() != before[key].summary.digest()
+        ),
     }
     live = row.state is IssueState.DRAFTED
-    return Draft(row, material if live else as_drafted, approval, live and any(differences.values()), troubles=tuple(troubles), **differences)
+    return Draft(
+        row, material if live else as_drafted, approval, live and any(differences.values()), troubles=tuple(troubles), **differences
+    )
 
 
 def _titles(pieces: Iterable[Stored]) -> tuple[str, ...]:
@@ -146,7 +150,11 @@ def _down(tx: Connection) -> list[str]:
     """Sources that could not be read the last time."""
     return [
         f"{state.name}: {state.error}; "
-        + (f"what it brought on {state.read_well_at:%Y-%m-%d} and before stands here" if state.read_well_at else "it has brought nothing yet")
+        + (
+            f"what it brought on {state.read_well_at:%Y-%m-%d} and before stands here"
+            if state.read_well_at
+            else "it has brought nothing yet"
+        )
         for state in catalogue.sources(tx).values()
         if state.error
     ]

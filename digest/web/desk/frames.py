@@ -38,7 +38,7 @@ def router(table: Table, permit: Permit, ancestors: str) -> APIRouter:
         """One edition as its reader sees it."""
         permit(request)
         view = view_of(request.query_params)
-        letter = shown.letter_of(table, name, which)
+        letter = shown.letter(table, shown.find(table, name, which))
         headers = {"Content-Security-Policy": csp(images=view.images, ancestors=ancestors), "Cache-Control": "no-store"}
         return HTMLResponse(changed(letter.html, view), headers=headers)
 

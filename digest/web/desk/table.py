@@ -16,23 +16,27 @@ from pathlib import Path
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-from digest import config, interests, review
+from sqlalchemy import Connection
+
+from digest import config, interests
 from digest.calendar import end_of_day
 from digest.compose.check import _problem as problem_of
 from digest.compose.render import read_templates
 from digest.config import FolderSource, TextSource
 from digest.errors import ConfigError, DigestError, RenderError
 from digest.issue import Ready, compiled_of, is_frozen
-from digest.lint.editions import Looked
 from digest.problems import Problem
 from digest.store import catalogue, issues
 from digest.web.desk.draft import Draft, Saved, draft_of, in_one_language, saved
+from digest.web.desk.lines import Lines, lines_of
 from digest.workspace import Workspace
 
 CONFIG = "config.yaml"
 _KEPT = 6  # issues that are kept composed; each takes a few megabytes
 _READERS = 200  # people picked by address that are remembered, by a key that says nothing
 AROUND = 3  # lines shown before and after the one that is wrong
+
+NOTHING = "it cannot be composed, and no earlier state is known here; mend what is named"
 
 Kept = TypeVar("Kept")
 
@@ -95,9 +99,10 @@ class Table:
         self._locks: dict[str, threading.Lock] = {}
         self._whole, self._quick = Recent[Composed](_KEPT), Recent[Composed](_KEPT)
         self._good = Recent[Ready](_KEPT)
-        self._editions = Recent[tuple[str, tuple[Looked, ...]]](_KEPT)
+        self._editions = Recent[tuple[str, Lines]](_KEPT)
         self._readers = Recent[str](_READERS)
         self.config_wrong: tuple[Wrong, ...] = ()
+        self.last_looked_at = ""
 
     # --- what everything is made of --------------------------------------------------------------------------------------
 
@@ -158,10 +163,12 @@ class Table:
 
     def composed(self, name: str) -> Composed:
         """The issue in all its languages."""
+        self.last_looked_at = name
         return self._composed(name, self._whole, lambda draft: draft.material)
 
     def quickly(self, name: str) -> Composed:
         """The issue in the newsletter's own language at least: what somebody who has just saved a file waits for."""
+        self.last_looked_at = name
         workspace = self.workspace()
         kept = self._whole.get(name)
         if kept is not None and kept.stamp == self._stamp(workspace, name):
@@ -200,29 +207,34 @@ class Table:
             self._good.put(name, ready)
         return Composed(draft, ready, stamp)
 
-    def editions(self, name: str) -> tuple[Looked, ...]:
-        """Every distinct edition of the issue as it is now, the one of most readers first; of the last good one where it is wrong."""
+    def lines(self, name: str) -> Lines:
+        """Every distinct edition of the issue as it is now; of the last good one where it is wrong."""
         composed = self.composed(name)
         if composed.ready is None:
-            return ()
+            raise RenderError(NOTHING)
         with self._alone(f"editions of {name}"):
             kept = self._editions.get(name)
             if kept is not None and kept[0] == composed.stamp:
                 return kept[1]
-            found = review.editions(self.workspace(), composed.ready)
+            found = lines_of(self.workspace(), composed.ready)
             self._editions.put(name, (composed.stamp, found))
             return found
 
+    def last_lines(self, name: str) -> Lines | None:
+        """The same as it was worked out last, whatever has changed since."""
+        kept = self._editions.get(name)
+        return kept[1] if kept is not None else None
+
     # --- people picked by address ----------------------------------------------------------------------------------------
 
-    def pick(self, sid: str) -> str:
-        """A key for a reader: it stands in addresses of pages, and tells nothing."""
+    def pick(self, address: str) -> str:
+        """A key for an address: it stands in addresses of pages, and tells nothing."""
         key = secrets.token_hex(8)
-        self._readers.put(key, sid)
+        self._readers.put(key, address)
         return key
 
     def picked(self, key: str) -> str | None:
-        """The id of the reader that was picked under a key."""
+        """The address that was picked under a key."""
         return self._readers.get(key)
 
 
@@ -284,6 +296,6 @@ def _wrong(problem: Problem, workspace: Path) -> Wrong:
     return Wrong(problem, tuple((n, lines[n - 1], n == problem.line) for n in range(first, last + 1)))
 
 
-def version_of(tx: object, name: str) -> str:
+def version_of(tx: Connection, name: str) -> str:
     """Which edits the issue has."""
     return ""

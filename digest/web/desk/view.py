@@ -91,7 +91,7 @@ def _schemed(html: str, scheme: str) -> str:
     """
     wanted = "dark" if scheme == "dark" else "light"
     html = _PREFERS.sub(lambda found: _ALWAYS if found[1].lower() == wanted else _NEVER, html)
-    told = f'<style>:root{{color-scheme:only {wanted}}}</style>'
+    told = f"<style>:root{{color-scheme:only {wanted}}}</style>"
     return _into_head(html, told + (_FORCED if scheme == "forced" else ""))
 
 
