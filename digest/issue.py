@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from digest import between, calendar, interests, life, select
-from digest.compose import CompiledIssue, compile_issue, look_of
+from digest import approval, between, calendar, interests, life, select
+from digest.compose import CompiledIssue, Editorial, Look, look_of
+from digest.compose.compiled import compile_sources
+from digest.compose.render import read_templates
 from digest.config import SelectionRules
+from digest.edits import Edits, fold
 from digest.errors import IssueError, IssueWaits
 from digest.interests import Interests
-from digest.model import UNPLANNED, Frozen, IssueState, Slot
-from digest.store import carried, catalogue, issues, now, people, plans
+from digest.model import UNPLANNED, Frozen, IssueState, Slot, Summary
+from digest.store import carried, catalogue, edits, issues, moves, now, people, plans
 from digest.store.catalogue import Stored
 from digest.store.issues import IssueRow
 from digest.workspace import Workspace
@@ -43,11 +46,19 @@ class Material:
     rules: SelectionRules
     carried: tuple[Stored, ...] = ()
     languages: tuple[str, ...] = ()  # that its readers chose
+    edits: Edits = Edits()
+    version: int = 0  # of the edits
 
     @cached_property
     def catalogue(self) -> select.Catalogue:
         """The members, and what is carried for some readers, with the interests that take each."""
-        return select.catalogue((stored.summary for stored in (*self.members, *self.carried)), self.interests)
+        return select.catalogue((stored.summary for stored in (*self.members, *self.carried)), self.interests, self.edits)
+
+    @cached_property
+    def shown(self) -> dict[str, Summary]:
+        """Everything that anybody could be shown, by id, in the words that it is shown in."""
+        everything = (stored.summary for stored in (*self.notices, *self.carried, *self.members))
+        return {summary.id: self.edits.shown(summary) for summary in everything}
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -66,6 +77,8 @@ class Material:
             "selection": self.rules.model_dump(mode="json"),
             "notices": [stored.seq for stored in self.notices],
             "languages": list(self.languages),
+            # Only where there are any: what was approved before there could be keeps its hash.
+            **({} if self.edits.empty else {"edits": self.edits.model_dump(mode="json")}),
         }
 
     def compile(self, workspace: Workspace) -> CompiledIssue:
@@ -74,9 +87,13 @@ class Material:
         Raises:
             RenderError: a template is wrong.
         """
-        shown = {stored.summary.id: stored.summary for stored in (*self.notices, *self.carried, *self.members)}
-        look = look_of(workspace.config)
-        return compile_issue(workspace.path / "templates", look, self.slot, tuple(shown.values()), self.interests.all, self.languages)
+        return self.compile_with(read_templates(workspace.path / "templates"), look_of(workspace.config))
+
+    def compile_with(self, templates: Mapping[str, str], look: Look) -> CompiledIssue:
+        """The same with these templates, by name below ``templates/``."""
+        own = self.edits
+        editorial = Editorial(own.note, own.intros, own.subject, own.preheader)
+        return compile_sources(templates, look, self.slot, tuple(self.shown.values()), self.interests.all, self.languages, editorial)
 
     def content_hash(self, compiled: CompiledIssue) -> str:
         """Changes whenever anything changes that a reader could see, or who sees it."""
@@ -132,6 +149,7 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False, slot: Slot
     expired = life.give_up_before(workspace, slot)
     with workspace.store.read() as tx:
         existing = issues.named(tx, slot.name)
+        made = fold(edits.steps(tx, existing.id) if existing is not None else ())
         found = fates(tx, workspace, slot, existing)
         told = workspace.config.selection.corrections == "mail"
         notices = catalogue.load(tx, rows=plans.owed_summaries(tx, slot.due_at)) if told else []
@@ -144,7 +162,8 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False, slot: Slot
     if fresh:
         with workspace.store.read() as tx:
             extra = _carried(tx, workspace, slot, members)
-        material = Material(slot, members, tuple(notices), interests.load(workspace.path), workspace.config.selection, extra, languages)
+        lists, rules = interests.load(workspace.path), workspace.config.selection
+        material = Material(slot, members, tuple(notices), lists, rules, extra, languages, made.edits, made.version)
         content_hash = material.content_hash(material.compile(workspace))
         _write_draft(workspace, material, known_seq, content_hash, found)
     with workspace.store.read() as tx:
@@ -164,7 +183,7 @@ def draft(workspace: Workspace, cadence: str, *, again: bool = False, slot: Slot
         held=tally.count(select.Fate.HELD),
         archive=tally.count(select.Fate.ARCHIVE),
         content_hash=row.content_hash,
-        approval=approval_of(workspace, cadence),
+        approval=approval.rule_of(workspace, cadence),
         existed=not fresh,
         unsent=unsent,
         carried=extras,
@@ -185,12 +204,6 @@ def carried_for(tx: Connection, workspace: Workspace, row: IssueRow, material: M
     found = between.load(tx, workspace, row.slot, {reader})
     own = frozenset(stored.row for stored in material.members)
     return frozenset[int]().union(*(between.carried_for(found, row.slot, own, one) for one in found.readers))
-
-
-def approval_of(workspace: Workspace, cadence: str) -> str:
-    """``automatic`` or ``required``; required for a cadence that the configuration no longer has."""
-    rule = workspace.config.cadences.get(cadence)
-    return rule.approval if rule else "required"
 
 
 def fates(tx: Connection, workspace: Workspace, slot: Slot, existing: IssueRow | None) -> list[tuple[Stored, select.Fate]]:
@@ -281,7 +294,9 @@ def material_of(tx: Connection, workspace: Workspace, row: IssueRow) -> Material
     # Somebody who joins in a new language must not void an approval; that issue comes to them in the newsletter's own.
     settled = is_frozen(row) or row.state is IssueState.APPROVED
     languages = row.frozen.get("languages", ()) if settled else people.languages_used(tx, row.cadence)
-    return Material(row.slot, members, notices, kept, rules, extra, tuple(languages))
+    made = fold(edits.steps(tx, row.id))
+    own = Edits.model_validate(row.frozen.get("edits", {})) if is_frozen(row) else made.edits
+    return Material(row.slot, members, notices, kept, rules, extra, tuple(languages), own, made.version)
 
 
 def compiled_of(workspace: Workspace, row: IssueRow, material: Material) -> CompiledIssue:
@@ -299,27 +314,41 @@ class Ready(NamedTuple):
     compiled: CompiledIssue
 
 
-def approve(workspace: Workspace, name: str) -> str:
-    """Bind an editor's approval to the issue's content as it is now. Returns the content hash.
+def approve(workspace: Workspace, name: str, *, by: str = "") -> str:
+    """Bind an editor's approval to the issue's content as it is now; ``by`` is who does, if not ``workspace.who``. Where the
+    cadence wants several, the issue is approved with the last one. Returns the content hash.
 
     Raises:
-        IssueError: no such issue, it has begun to go out, or the checks find an error in it.
+        IssueError: no such issue, it has begun to go out, the checks find an error in it, or the same person approved it before.
     """
     with workspace.store.read() as tx:
         row = find(tx, name)
         material = material_of(tx, workspace, row)
     if is_frozen(row):
         raise IssueError(f"{name} is {row.state}; approval comes before sending")
-    compiled = material.compile(workspace)
+    templates = read_templates(workspace.path / "templates")
+    compiled = material.compile_with(templates, look_of(workspace.config))
     if found := _errors(material, compiled):
         raise IssueError(_told(name, found, "approved"))
     content_hash = material.content_hash(compiled)
+    who, needed = by.strip() or workspace.who, approval.needed(workspace, row.cadence)
     with workspace.store.write() as tx:
+        require(tx, name, row.state)
+        _require_unedited(tx, row, material)
+        before = {select.fold(one.who) for one in approval.given(tx, row, content_hash)}
+        if needed > 1 and select.fold(who) in before:
+            raise IssueError(
+                f"{who} has approved this content of {name} already; it takes {needed} people: `digest approve {name} --by NAME`"
+            )
+        edits.approve(tx, row.id, content_hash, who, approval.snapshot(workspace, material, templates))
+        if len(before) + 1 < needed:
+            moves.record(tx, row.id, who, row.state, row.state, f"approval {len(before) + 1} of {needed}, content {content_hash[:12]}")
+            return content_hash
         issues.move_issue(
             tx,
             row.id,
             IssueState.APPROVED,
-            who=workspace.who,
+            who=who,
             detail=f"content {content_hash[:12]}",
             content_hash=content_hash,
             frozen=json.dumps(material.frozen(), ensure_ascii=False, sort_keys=True),
@@ -333,8 +362,7 @@ def _errors(material: Material, compiled: CompiledIssue, *, stopping: bool = Fal
     """What the checks hold against the whole issue; ``stopping``: only what may leave by nobody's approval."""
     from digest.lint import editions
 
-    summaries = {stored.summary.id: stored.summary for stored in (*material.notices, *material.members)}
-    found = editions.errors(compiled, summaries, material.rules.max_html_kb * 1024, material.slot.cadence)
+    found = editions.errors(compiled, material.shown, material.rules.max_html_kb * 1024, material.slot.cadence)
     return tuple(one for one in found if one.rule in editions.STOPPING) if stopping else found
 
 
@@ -369,10 +397,11 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
     compiled = material.compile(workspace)
     content_hash = material.content_hash(compiled)
     _check_approval(workspace, row, content_hash)
-    if approval_of(workspace, row.cadence) == "automatic" and (found := _errors(material, compiled, stopping=True)):
+    if approval.rule_of(workspace, row.cadence) == "automatic" and (found := _errors(material, compiled, stopping=True)):
         raise IssueWaits(_told(name, found, "sent"))
     with workspace.store.write() as tx:
         require(tx, name, row.state)
+        _require_unedited(tx, row, material)
         issues.put_content(tx, row.id, zlib.compress(compiled.to_json().encode()))
         issues.move_issue(
             tx,
@@ -414,12 +443,24 @@ def require(tx: Connection, name: str, state: IssueState) -> None:
         raise IssueWaits(f"{name} was {state} when this began and is {found} now; nothing more was done")
 
 
+def _require_unedited(tx: Connection, row: IssueRow, material: Material) -> None:
+    """Nobody edited the issue while it was looked at: what was looked at is what leaves, or is approved."""
+    if edits.version(tx, row.id) != material.version:
+        raise IssueWaits(f"{row.name} was edited at this very moment; nothing more was done: look at it, then do it again")
+
+
 def _check_approval(workspace: Workspace, row: IssueRow, content_hash: str) -> None:
-    if approval_of(workspace, row.cadence) == "automatic":
+    if approval.rule_of(workspace, row.cadence) == "automatic":
         return
-    if row.approved_hash is None:
-        raise IssueWaits(f"{row.name} waits for approval: look at it, then `digest approve {row.name}`")
-    if row.approved_hash != content_hash:
-        raise IssueWaits(
-            f"{row.name} has changed since it was approved (a template, interest or rule): look again, then `digest approve {row.name}`"
-        )
+    with workspace.store.read() as tx:
+        given = len(approval.given(tx, row, content_hash))
+    needed = approval.needed(workspace, row.cadence)
+    if row.approved_hash == content_hash and (needed == 1 or given >= needed):
+        return
+    if row.approved_hash is None or row.approved_hash == content_hash or given:
+        so_far = f" ({given} of {needed} people have approved it)" if needed > 1 else ""
+        raise IssueWaits(f"{row.name} waits for approval{so_far}: look at it, then `digest approve {row.name}`")
+    raise IssueWaits(
+        f"{row.name} has changed since it was approved (an edit, template, interest or rule): "
+        f"`digest compare {row.name} --approved` tells what; look again, then `digest approve {row.name}`"
+    )

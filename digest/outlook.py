@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import date, datetime, timedelta
 
-from digest import calendar, issue, select
+from digest import approval, calendar, select
 from digest.config import Cadence
 from digest.model import DONE, Frozen, Slot
 from digest.store import catalogue, issues, people
@@ -84,7 +84,7 @@ def _line(workspace: Workspace, rule: Cadence, slot: Slot, state: str, summaries
         due_at=slot.due_at,
         last_due_at=last,
         draft_at=slot.due_at - timedelta(hours=rule.draft_before_h),
-        approve_by=slot.due_at if issue.approval_of(workspace, slot.cadence) == "required" else None,
+        approve_by=slot.due_at if approval.rule_of(workspace, slot.cadence) == "required" else None,
         given_up_at=last + timedelta(hours=min(limit, settings.schedule.late_limit_h)),
         state=state,
         summaries=summaries,

@@ -118,11 +118,10 @@ def find_edition(workspace: Workspace, now: Ready, wanted: str) -> Looked:
 
 def letters(workspace: Workspace, now: Ready, looked: Iterable[Looked]) -> tuple[Letter, ...]:
     """These editions as the checks see them."""
-    summaries = {stored.summary.id: stored.summary for stored in (*now.material.notices, *now.material.members)}
     mailbox = workspace.config.sender.unsubscribe_mailbox
     budget = now.material.rules.max_html_kb * 1024
     mailto = f"mailto:{mailbox}" if mailbox else ""
-    return tuple(letter(now.compiled, one, summaries, budget, now.row.cadence, mailto) for one in looked)
+    return tuple(letter(now.compiled, one, now.material.shown, budget, now.row.cadence, mailto) for one in looked)
 
 
 def check(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from digest import calendar, dispatch, feedback, gather, issue, life, notify
+from digest import approval, calendar, dispatch, feedback, gather, issue, life, notify
 from digest.config import Cadence, Schedule
 from digest.errors import BusyError, DigestError, IssueWaits
 from digest.model import UNPLANNED, IssueState, Slot
@@ -228,7 +228,7 @@ def _redraw(workspace: Workspace, slot: Slot) -> None:
     """An issue that nobody looks at before it leaves holds what is known when it does."""
     with workspace.store.read() as tx:
         row = issues.named(tx, slot.name)
-    if row is not None and row.state is IssueState.DRAFTED and issue.approval_of(workspace, slot.cadence) == "automatic":
+    if row is not None and row.state is IssueState.DRAFTED and approval.rule_of(workspace, slot.cadence) == "automatic":
         issue.draft(workspace, slot.cadence, again=True, slot=slot)
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from digest.config import SelectionRules
+from digest.edits import Edits, places
 from digest.interests import Interests
 from digest.model import Follower, Interest, Notice, Placed, Rule, SelectedSection, Selection, Summary, uncanonical
 
@@ -119,7 +120,7 @@ class Catalogue:
     """The summaries of one issue and the interests that take each, worked out once for all readers.
 
     ``takers`` maps a summary to the interests that take it themselves; ``follows`` to every interest under which it can
-    stand, parents included; ``rank`` to its place in the order pins, weight, newest (0 is first).
+    stand, parents included. ``places`` are those that an editor gave to pieces of this issue.
     """
 
     summaries: Mapping[str, Summary]
@@ -127,31 +128,55 @@ class Catalogue:
     follows: Mapping[str, frozenset[str]]
     pinned: frozenset[tuple[str, str]]
     excluded: frozenset[str]
+    places: Mapping[str, int] = field(default_factory=dict)
 
-    def order(self, interest: str, summary: str) -> tuple[bool, int, float, str]:
-        """Sort key under one interest: editor's pins, then weight, then newest, then id (so that it never wavers)."""
+    def order(self, interest: str, summary: str) -> tuple[int, bool, int, float, str]:
+        """Sort key under one interest: the place an editor gave it, then pins, weight, newest, id (so that it never wavers)."""
         piece = self.summaries[summary]
-        return ((interest, summary) not in self.pinned, -piece.weight, -piece.published_at.timestamp(), summary)
+        pinned, place = (interest, summary) in self.pinned, self.places.get(summary, len(self.places))
+        return (place, not pinned, -piece.weight, -piece.published_at.timestamp(), summary)
+
+    def rank(self, interest: str, summary: str) -> tuple[bool, int, int, float, str]:
+        """Sort key by which is left out last: a pinned piece never falls out because it was put further down."""
+        place, unpinned, weight, age, id = self.order(interest, summary)
+        return (unpinned, place, weight, age, id)
 
 
-def catalogue(summaries: Iterable[Summary], interests: Interests) -> Catalogue:
-    """Match every summary with every interest."""
+_NONE = Edits()
+
+
+def catalogue(summaries: Iterable[Summary], interests: Interests, edits: Edits = _NONE) -> Catalogue:
+    """Match every summary with every interest. What editors say of this issue wins over what the lists say."""
     pieces = {summary.id: summary for summary in sorted(summaries, key=lambda piece: piece.id)}
     above = {interest.id: _ancestors(interest, interests) for interest in interests.all}
     takers: dict[str, frozenset[str]] = {}
     follows: dict[str, frozenset[str]] = {}
     pinned: set[tuple[str, str]] = set()
-    excluded = set()
+    excluded: set[str] = set()
     for id, piece in pieces.items():
-        taken = {interest.id for interest in interests.all if match(piece, interest).takes}
-        out = {interest.id for interest in interests.all if names(piece, interest.exclude)}
+        nowhere = ("", id) in edits.excluded
+        taken = {interest.id for interest in interests.all if not nowhere and _takes(interest, piece, edits)}
+        out = {interest.id for interest in interests.all if _bars(interest, piece, edits)}
         takers[id] = frozenset(taken)
         # An interest that excludes a piece does so for what its children would bring in, too.
         follows[id] = frozenset(parent for child in taken for parent in (child, *above[child]) if parent not in out)
-        pinned.update((parent, id) for child in taken if names(piece, _get(interests, child).pin) for parent in (child, *above[child]))
-        if out and not follows[id]:
+        first = {child for child in taken if names(piece, _get(interests, child).pin) or (child, id) in edits.pinned}
+        pinned.update((parent, id) for child in first for parent in (child, *above[child]))
+        if ("", id) in edits.pinned:
+            pinned.update((interest, id) for interest in ("", *follows[id]))
+        if nowhere or (out and not follows[id]):
             excluded.add(id)
-    return Catalogue(pieces, takers, follows, frozenset(pinned), frozenset(excluded))
+    return Catalogue(pieces, takers, follows, frozenset(pinned), frozenset(excluded), places(edits.order))
+
+
+def _takes(interest: Interest, piece: Summary, edits: Edits) -> bool:
+    pair = (interest.id, piece.id)
+    return pair not in edits.excluded and (pair in edits.pinned or match(piece, interest).takes)
+
+
+def _bars(interest: Interest, piece: Summary, edits: Edits) -> bool:
+    pair = (interest.id, piece.id)
+    return pair in edits.excluded or (pair not in edits.pinned and names(piece, interest.exclude))
 
 
 def _get(interests: Interests, id: str) -> Interest:
@@ -276,8 +301,10 @@ def select(issue: Catalogue, reader: Follower, rules: SelectionRules, costs: Cos
     """What this reader gets of this issue; an empty selection when there is nothing for them."""
     draft = _place(issue, reader, rules)
     for interest, summaries in draft.placed.items():
-        for summary in summaries[1 if interest in reader.fewer else rules.max_per_interest :]:
-            draft.drop(interest, summary, Reason.OVER_INTEREST_CAP)
+        most = 1 if interest in reader.fewer else rules.max_per_interest
+        if len(summaries) > most:
+            for summary in sorted(summaries, key=functools.partial(issue.rank, interest))[most:]:
+                draft.drop(interest, summary, Reason.OVER_INTEREST_CAP)
     _trim(issue, draft, reader, rules, costs)
     sections = tuple(
         SelectedSection(
@@ -326,9 +353,7 @@ def _meant_for(piece: Summary, reader: Follower, rules: SelectionRules) -> bool:
 
 def _trim(issue: Catalogue, draft: _Draft, reader: Follower, rules: SelectionRules, costs: Costs) -> None:
     """Rule 6: drop the last in the order pins, weight, newest until number and bytes fit."""
-    ranked = sorted(
-        ((interest, id) for interest, ids in draft.placed.items() for id in ids), key=lambda pair: issue.order(pair[0], pair[1])
-    )
+    ranked = sorted(((interest, id) for interest, ids in draft.placed.items() for id in ids), key=lambda pair: issue.rank(pair[0], pair[1]))
     most = min(rules.max_teasers, reader.most or rules.max_teasers)
     for interest, id in reversed(ranked[most:]):
         draft.drop(interest, id, Reason.OVER_EMAIL_CAP)
@@ -346,12 +371,13 @@ def _also(issue: Catalogue, reader: Follower, under: str, summary: str) -> tuple
 
 
 def _highlights(issue: Catalogue, reader: Follower, rules: SelectionRules, costs: Costs) -> tuple[str, ...]:
-    wanted = [id for id, piece in issue.summaries.items() if piece.highlight and id not in reader.seen and _meant_for(piece, reader, rules)]
-    picks = sorted(wanted, key=functools.partial(issue.order, ""))[: min(rules.max_per_interest, reader.most or rules.max_per_interest)]
+    marked = [id for id, piece in issue.summaries.items() if piece.highlight and id not in issue.excluded]
+    wanted = [id for id in marked if id not in reader.seen and _meant_for(issue.summaries[id], reader, rules)]
+    picks = sorted(wanted, key=functools.partial(issue.rank, ""))[: min(rules.max_per_interest, reader.most or rules.max_per_interest)]
     budget = rules.max_html_kb * 1024 - costs.frame - sum(costs.notice.get(id, 0) for id in reader.owed)
     while len(picks) > 1 and sum(costs.teaser.get(id, 0) for id in picks) > budget:
         picks.pop()
-    return tuple(picks)
+    return tuple(sorted(picks, key=functools.partial(issue.order, "")))
 
 
 def with_news(issue: Catalogue) -> frozenset[str]:

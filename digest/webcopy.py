@@ -33,7 +33,7 @@ class Copy:
     @property
     def left_out(self) -> tuple[Summary, ...]:
         """The pieces left out for length, as they were frozen, in the order in which they would have come."""
-        return tuple(self.material.catalogue.summaries[id] for id in self.selection.left_out)
+        return tuple(self.material.shown[id] for id in self.selection.left_out)
 
 
 def find(workspace: Workspace, did: str) -> Copy:
@@ -127,9 +127,8 @@ def _note(copy: Copy, id: str, n: int, spoken: Tongue, zone: str) -> str:
 def _top(copy: Copy, numbers: Mapping[str, int], spoken: Tongue, zone: str) -> str:
     heading = spoken.t("Changed since this email was sent:")
     lines = [f'<p style="margin:0"><strong>{_plain(heading)}</strong></p>']
-    titles = {stored.summary.id: stored.summary.title for stored in (*copy.material.members, *copy.material.notices)}
     for id, n in numbers.items():
-        text = f"{said(copy.later[id], spoken, zone)}: {titles[id]}"
+        text = f"{said(copy.later[id], spoken, zone)}: {copy.material.shown[id].title}"
         lines.append(f'<p style="margin:0"><a style="{_LINK}" href="#piece-{n}">{_plain(text)}</a></p>')
     return _box("".join(lines), spoken)
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from digest.compose import clean, languages, markers, phrases, view
+from digest.compose.editorial import Editorial
 from digest.compose.look import Look
 from digest.compose.parts import Document, Part, escape, split
 from digest.compose.phrases import Known, Phrases
 from digest.compose.render import limits_for, read_templates, render
 from digest.compose.teaser import cut
-from digest.compose.trial import require_independence, trials
+from digest.compose.trial import require_independence, require_shown, trials
 from digest.errors import RenderError
 from digest.model import Interest, Slot, Summary
 
@@ -57,7 +58,8 @@ class CompiledIssue:
             "name": self.name,
             "numbers": dict(self.numbers),
             "section_numbers": dict(self.section_numbers),
-            "known": asdict(self.known),
+            # What no editor has set is left out: an issue without it keeps the hash that it was approved with.
+            "known": {key: value for key, value in asdict(self.known).items() if value or key not in ("subject", "preheader")},
             "phrases": words,
             "html": self.html.as_json(),
             "text": self.text.as_json(),
@@ -183,6 +185,7 @@ def compile_issue(
     summaries: Sequence[Summary],
     interests: Sequence[Interest],
     spoken: Sequence[str] = (),
+    editorial: Editorial | None = None,
 ) -> CompiledIssue:
     """Render, compile and inline everything an issue can show, once for each language.
 
@@ -191,10 +194,11 @@ def compile_issue(
         summaries: all that anybody could get, as a teaser or as a notice; their order changes nothing.
         interests: those whose headings may be needed.
         spoken: language tags that readers chose; those without words of their own get the newsletter's.
+        editorial: what the editors add to this issue.
     Raises:
         RenderError: a template is wrong (one line for each mistake, with its file and line), or its parts depend on each other.
     """
-    return compile_sources(read_templates(templates), look, slot, summaries, interests, spoken)
+    return compile_sources(read_templates(templates), look, slot, summaries, interests, spoken, editorial)
 
 
 def compile_sources(
@@ -204,6 +208,7 @@ def compile_sources(
     summaries: Sequence[Summary],
     interests: Sequence[Interest],
     spoken: Sequence[str] = (),
+    editorial: Editorial | None = None,
 ) -> CompiledIssue:
     """The same for templates already read: name below ``templates/`` → text."""
     wanted = {languages.code_of(tag) for tag in spoken}
@@ -211,34 +216,24 @@ def compile_sources(
     looks = [look, *(look.spoken_in(code) for code in others)]
 
     def compile_one(one: Look) -> CompiledIssue:
-        return _compile(
-            languages.sources_in(sources, one.language), languages.file_of(sources, one.language), one, slot, summaries, interests
-        )
+        catalogue = view.Catalogue.of(one, slot, summaries, interests, editorial)
+        return _compile(languages.sources_in(sources, one.language), languages.file_of(sources, one.language), catalogue)
 
     with ThreadPoolExecutor(max_workers=min(len(looks), 4)) as pool:  # each waits for a process of its own
         own, *rest = pool.map(compile_one, looks)
     return replace(own, others=dict(zip(others, rest, strict=True)))
 
 
-def _compile(
-    sources: Mapping[str, str],
-    words: str,
-    look: Look,
-    slot: Slot,
-    summaries: Sequence[Summary],
-    interests: Sequence[Interest],
-) -> CompiledIssue:
-    """In the one language of ``look``, whose words come from the file ``words``."""
+def _compile(sources: Mapping[str, str], words: str, catalogue: view.Catalogue) -> CompiledIssue:
+    """In the one language of the catalogue's look, whose words come from the file ``words``."""
     try:
-        return _compile_one(sources, look, slot, summaries, interests)
+        return _compile_one(sources, catalogue)
     except RenderError as error:
         raise RenderError(str(error).replace(f"templates/{languages.PHRASES}", f"templates/{words}")) from error
 
 
-def _compile_one(
-    sources: Mapping[str, str], look: Look, slot: Slot, summaries: Sequence[Summary], interests: Sequence[Interest]
-) -> CompiledIssue:
-    catalogue = view.Catalogue.of(look, slot, summaries, interests)
+def _compile_one(sources: Mapping[str, str], catalogue: view.Catalogue) -> CompiledIssue:
+    look, slot, note = catalogue.look, catalogue.slot, catalogue.editorial.note
     for name in (view.HTML, view.TEXT, "phrases.txt.j2"):
         if name not in sources:
             raise RenderError(f"templates/{name}: is not there")
@@ -249,11 +244,12 @@ def _compile_one(
     for trial in tried:
         documents += [(view.HTML, trial.data(catalogue, html=True)), (view.TEXT, trial.data(catalogue, html=False))]
     limits = limits_for(len(catalogue.summaries) + len(catalogue.interests))
-    rendered = render(sources, view.common(look, slot), documents, asked, limits)
+    rendered = render(sources, view.common(look, slot, note), documents, asked, limits)
     if rendered.problems:
         raise RenderError("\n".join(str(problem) for problem in rendered.problems))
     compiled = _assemble(catalogue, Phrases.of(asked, rendered.phrases), rendered.documents[0], rendered.documents[1])
     require_independence(compiled.html, compiled.text, tried, catalogue, rendered.documents[2:])
+    require_shown(compiled.html, compiled.text, catalogue)
     return compiled
 
 
@@ -267,6 +263,8 @@ def _assemble(catalogue: view.Catalogue, words: Phrases, html: str, text: str) -
         takeaways={summary.id: clean.clean(summary.takeaway) for summary in catalogue.summaries},
         labels={interest.id: cut(clean.clean(view.label_of(catalogue.look, interest)), view.LABEL) for interest in catalogue.interests},
         language=catalogue.look.language,
+        subject=catalogue.editorial.subject,
+        preheader=catalogue.editorial.preheader,
     )
     return CompiledIssue(
         look=catalogue.look,

@@ -114,12 +114,16 @@ class Known:
     takeaways: Mapping[str, str]
     labels: Mapping[str, str]
     language: str
+    subject: str = ""  # the editors' own, for every email with teasers
+    preheader: str = ""
 
 
 def subject(phrases: Phrases, known: Known, selection: Selection) -> str:
     """One line of about 60 clusters that names the newsletter and, where the words want it, the first piece."""
     if not selection.teasers:
         return clean.clean_header(phrases.say("subject_notices"))
+    if known.subject:
+        return clean.clean_header(known.subject)
     room = SUBJECT - count(phrases.say("subject", FIRST=""))
     return clean.clean_header(phrases.say("subject", FIRST=cut(known.titles[selection.teasers[0]], max(room, 24))))
 
@@ -137,6 +141,8 @@ def lines(phrases: Phrases, known: Known, selection: Selection) -> Lines:
 def _preheader(phrases: Phrases, known: Known, selection: Selection) -> str:
     """A sentence about what the subject does not name already: the second piece on, or what the only one found."""
     shown = selection.teasers
+    if shown and known.preheader:
+        return within_bytes(clean.clean(known.preheader), PREHEADER_MAX, PREHEADER_BYTES)
     if not shown:
         text = phrases.say("preheader_notices", TITLE=cut(known.titles[selection.notices[0]], 90))
     elif len(shown) == 1:

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from digest.compose import view
-from digest.compose.markers import without_marks
+from digest.compose.markers import unguard, without_marks
 from digest.compose.parts import Body, Document, Part, Piece, escape, join
+from digest.compose.rich import bare
 from digest.compose.teaser import wrap
 from digest.compose.view import Catalogue, Lines, View
 from digest.errors import RenderError
@@ -128,6 +129,26 @@ def require_independence(html: Document, text: Document, tried: Sequence[Trial],
             have, want = body.fill(values), without_marks(next(whole), html=is_html)
             if have != want:
                 raise RenderError(f"templates/{name}: {_difference(have, want)}")
+
+
+def require_shown(html: Document, text: Document, catalogue: Catalogue) -> None:
+    """What an editor wrote must not vanish because a workspace's templates are older than the place for it.
+
+    Raises:
+        RenderError: it stands nowhere; names the template and what to put there.
+    """
+    note = view.common(catalogue.look, catalogue.slot, catalogue.editorial.note)["issue"]["note"]
+    wanted = [("the editor's note", "issue.note", note, "")] if note else []
+    wanted += [
+        (f"the words under {catalogue.interests[n].id}", "section.intro", words, f"section:{n}") for n, words in view.intros(catalogue)
+    ]
+    for what, name, words, part in wanted:
+        for file, document, field in ((view.HTML, html, "html"), (view.TEXT, text, "text")):
+            parts = (document.parts[part],) if part else document.frame_parts
+            have = "".join(piece for one in parts for piece in one.pieces[::2])
+            if bare(unguard(words[field])) not in bare(have):
+                put = f"{name}.{field}|safe" if field == "html" else f"{name}.{field}"
+                raise RenderError(f"templates/{file}: {what} is not shown; put {{{{ {put} }}}} where it belongs (docs/templates.md)")
 
 
 def _difference(have: str, want: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from babel import Locale
 from babel.dates import format_date, format_skeleton
 
 from digest.compose import clean, markers
+from digest.compose.editorial import Editorial, shown
 from digest.compose.look import Look
 from digest.compose.teaser import cut, wrap
 from digest.errors import RenderError
@@ -48,12 +49,16 @@ class Catalogue:
     slot: Slot
     summaries: tuple[Summary, ...]
     interests: tuple[Interest, ...]
+    editorial: Editorial = field(default_factory=Editorial)
 
     @classmethod
-    def of(cls, look: Look, slot: Slot, summaries: Sequence[Summary], interests: Sequence[Interest]) -> Catalogue:
+    def of(
+        cls, look: Look, slot: Slot, summaries: Sequence[Summary], interests: Sequence[Interest], editorial: Editorial | None = None
+    ) -> Catalogue:
         """Sorted, each id once."""
         by_id = {summary.id: summary for summary in summaries}
-        return cls(look, slot, tuple(by_id[key] for key in sorted(by_id)), tuple(sorted(interests, key=lambda interest: interest.id)))
+        pieces = tuple(by_id[key] for key in sorted(by_id))
+        return cls(look, slot, pieces, tuple(sorted(interests, key=lambda interest: interest.id)), editorial or Editorial())
 
     def summary_part(self, kind: str, id: str) -> str:
         """The name of a summary's part: ``teaser:3``."""
@@ -64,8 +69,8 @@ def _fit(text: str, limit: int) -> str:
     return markers.guard(cut(clean.clean(text), limit))
 
 
-def common(look: Look, slot: Slot) -> View:
-    """What every template knows: ``newsletter`` and ``issue``."""
+def common(look: Look, slot: Slot, note: str = "") -> View:
+    """What every template knows: ``newsletter`` and ``issue``, with the editor's ``note`` (Markdown)."""
     rtl = look.dir == "rtl"
     return {
         "newsletter": {
@@ -90,6 +95,7 @@ def common(look: Look, slot: Slot) -> View:
             "cadence": slot.cadence,
             "date": format_date(slot.local_date, "long", locale=look.locale),
             "month": format_skeleton("yMMMM", slot.local_date, locale=look.locale),
+            "note": shown(note, "the editor's note", look.dir, other_language(look)),
         },
     }
 
@@ -99,13 +105,14 @@ def compile_data(catalogue: Catalogue) -> View:
 
     All teasers stand in a last section of its own, whose fields must not show in them (`markers.FOREIGN` would).
     """
-    foreign = {"part": "section:999999", **dict.fromkeys(("label", "description", "lang", "dir"), markers.FOREIGN)}
+    foreign: View = {"part": "section:999999", **dict.fromkeys(("label", "description", "lang", "dir"), markers.FOREIGN)}
+    foreign |= {"intro": dict.fromkeys(("html", "text"), markers.FOREIGN)}
     teasers = [_teaser(catalogue, n, summary, markers.slot("WHY")) for n, summary in enumerate(catalogue.summaries)]
     return {
         "reader": READER,
         "edition": {"preheader": SLOTTED.preheader, "intro": SLOTTED.intro},
         "notices": [_notice(catalogue, n, summary) for n, summary in enumerate(catalogue.summaries) if summary.notice],
-        "sections": [{**_section(catalogue.look, n, interest), "teasers": []} for n, interest in enumerate(catalogue.interests)]
+        "sections": [{**_section(catalogue, n, interest), "teasers": []} for n, interest in enumerate(catalogue.interests)]
         + [{**foreign, "teasers": teasers}],
         "highlights": {"part": "highlights:0", "teasers": []},
         "overflow": {"part": "overflow:0", "text": SLOTTED.overflow},
@@ -130,7 +137,7 @@ def selection_data(catalogue: Catalogue, selection: Selection, lines: Lines, rea
         "notices": [_notice(catalogue, *shown[id]) for id in selection.notices],
         "sections": [
             {
-                **_section(catalogue.look, numbers[section.interest], catalogue.interests[numbers[section.interest]]),
+                **_section(catalogue, numbers[section.interest], catalogue.interests[numbers[section.interest]]),
                 "teasers": [teaser(placed.summary) for placed in section.teasers],
             }
             for section in selection.sections
@@ -140,15 +147,23 @@ def selection_data(catalogue: Catalogue, selection: Selection, lines: Lines, rea
     }
 
 
-def _section(look: Look, n: int, interest: Interest) -> View:
+def _section(catalogue: Catalogue, n: int, interest: Interest) -> View:
+    look = catalogue.look
     label = _fit(label_of(look, interest), LABEL)
     return {
         "part": f"section:{n}",
         "label": label,
         "description": _fit(interest.description, TAKEAWAY),
+        "intro": shown(catalogue.editorial.intros.get(interest.id, ""), f"the words under {interest.id}", look.dir, other_language(look)),
         "lang": "" if look.locale.language in interest.labels else other_language(look),
         "dir": _other_dir(label, look),
     }
+
+
+def intros(catalogue: Catalogue) -> list[tuple[int, Mapping[str, str]]]:
+    """The words that stand under headings, by the number of their section."""
+    made = ((n, _section(catalogue, n, interest)["intro"]) for n, interest in enumerate(catalogue.interests))
+    return [(n, words) for n, words in made if words]
 
 
 def label_of(look: Look, interest: Interest) -> str:

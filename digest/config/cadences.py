@@ -53,6 +53,7 @@ class Cadence(Frozen):
     at: Clock = "09:00"
     clock: Literal["newsletter", "reader"] = "newsletter"
     approval: Literal["automatic", "required"] = "required"
+    approvals: Annotated[int, Field(ge=1, le=5)] = 1
     draft_before_h: Annotated[float, Field(ge=0, le=336)] = 24
 
     @model_validator(mode="before")
@@ -66,6 +67,8 @@ class Cadence(Frozen):
 
     @model_validator(mode="after")
     def _one_rule(self) -> Cadence:
+        if self.approvals > 1 and self.approval == "automatic":
+            raise ValueError("approvals goes with approval: required; automatic asks nobody")
         if sum(rule is not None for rule in (self.day, self.weekday, self.rrule)) != 1:
             raise ValueError("a cadence needs one of day (1 to 31, last, first monday), weekday or rrule")
         if self.day is None and self.months:

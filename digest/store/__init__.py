@@ -2,6 +2,7 @@
 
 from digest.store import (
     catalogue,
+    edits,
     holding,
     issues,
     ledger,
@@ -10,6 +11,7 @@ from digest.store import (
     people,
     plans,
     readers,
+    shares,
     signups,
     suppressions,
     throttle,
@@ -20,6 +22,7 @@ from digest.store.database import Store, now, open_store
 __all__ = [
     "Store",
     "catalogue",
+    "edits",
     "holding",
     "issues",
     "ledger",
@@ -30,6 +33,7 @@ __all__ = [
     "people",
     "plans",
     "readers",
+    "shares",
     "signups",
     "suppressions",
     "throttle",

@@ -1,6 +1,7 @@
 """The tables. Their history is in ``migrations/``; a test holds both equal."""
 
 from digest.store.schema.base import Instant, meta, metadata
+from digest.store.schema.desk import approval, edit, share
 from digest.store.schema.gathered import also_at, identifier, refusal, revision, source, summary
 from digest.store.schema.issues import (
     attempt,
@@ -23,6 +24,7 @@ from digest.store.schema.people import consent, consent_text, follows, mail, sig
 __all__ = [
     "Instant",
     "also_at",
+    "approval",
     "attempt",
     "bounce",
     "carried",
@@ -32,6 +34,7 @@ __all__ = [
     "contradiction",
     "decision",
     "delivery",
+    "edit",
     "edition",
     "edition_item",
     "edition_notice",
@@ -49,6 +52,7 @@ __all__ = [
     "provider_event",
     "refusal",
     "revision",
+    "share",
     "signup",
     "source",
     "subscriber",
