@@ -79,14 +79,16 @@ class _Reading(NamedTuple):
     error: str
 
 
-def gather(workspace: Workspace, progress: Callable[[str], None] = lambda _: None, *, dry_run: bool = False) -> GatherReport:
+def gather(
+    workspace: Workspace, progress: Callable[[str], None] = lambda _: None, *, dry_run: bool = False, local: bool = False
+) -> GatherReport:
     """Read all sources, several at once, and keep what they gave.
 
-    ``dry_run`` counts what would be kept and keeps nothing.
+    ``dry_run`` counts what would be kept and keeps nothing; ``local`` reads only what lies on this machine.
     """
     with workspace.store.read() as tx:
         states = catalogue.sources(tx)
-    configured = workspace.config.sources
+    configured = [source for source in workspace.config.sources if not (local and host_of(source))]
     turns = _Turns(workspace.config.fetch.parallel_per_host)
     reports: list[SourceReport] = []
     try:

@@ -145,15 +145,25 @@ def send_test(workspace: Workspace, name: str, to: str, reader: str | None) -> s
     Raises:
         IssueError: bad address, no such reader, nothing to show, or the provider did not take it.
     """
-    target = _address(to)
-    provider = make(workspace.config, workspace.path)
-    if provider.sends and not any(fnmatchcase(target.lower(), pattern.lower()) for pattern in workspace.config.delivery.allow):
-        raise IssueError("that address is not in delivery.allow of config.yaml; add it to send tests there")
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
         material = issue.material_of(tx, workspace, row)
     ready = Ready(row, material, issue.compiled_of(workspace, row, material))
-    edition = compose.make_edition(ready.compiled, _selection(workspace, ready, reader))
+    _address(to)  # what is wrong with it is told before anything about the reader
+    return send_test_of(workspace, ready, _selection(workspace, ready, reader), to)
+
+
+def send_test_of(workspace: Workspace, ready: Ready, selection: Selection, to: str) -> str:
+    """The same for an edition that is known, of an issue that is composed.
+
+    Raises:
+        IssueError: bad address, or the provider did not take it.
+    """
+    target, row = _address(to), ready.row
+    provider = make(workspace.config, workspace.path)
+    if provider.sends and not any(fnmatchcase(target.lower(), pattern.lower()) for pattern in workspace.config.delivery.allow):
+        raise IssueError("that address is not in delivery.allow of config.yaml; add it to send tests there")
+    edition = compose.make_edition(ready.compiled, selection)
     edition = replace(edition, subject=f"[Test] {edition.subject}")
     with workspace.store.read() as tx:
         date = format_datetime(now(tx).replace(microsecond=0))
@@ -162,8 +172,8 @@ def send_test(workspace: Workspace, name: str, to: str, reader: str | None) -> s
     look = compose.look_of(workspace.config)
     parcel = Parcel(did, edition, slots(workspace, did, did, target, "", date), envelope(look, row.cadence, single))
     try:
-        answer = provider.hand_over(f"test-{name}", secrets.token_hex(16), [parcel])
-        provider.finish(f"test-{name}", f"{look.name}, test of {name}")
+        answer = provider.hand_over(f"test-{row.name}", secrets.token_hex(16), [parcel])
+        provider.finish(f"test-{row.name}", f"{look.name}, test of {row.name}")
     finally:
         provider.close()
     outcome = next(iter(answer.receipts), None)

@@ -18,6 +18,7 @@ from digest.errors import DigestError
 from digest.cli import steps
 from digest.cli import questions
 from digest.cli import timing
+from digest.cli import previewing
 from digest.cli import looking
 from digest.cli import operating
 from digest.cli import people
@@ -43,6 +44,7 @@ __all__ = [
     "main",
     "operating",
     "people",
+    "previewing",
     "questions",
     "steps",
     "storing",

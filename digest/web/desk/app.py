@@ -1,0 +1,129 @@
+"""The desk as an application: its pages, the emails they frame, its files. A guard is put before it by whoever opens it."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, HTTPException, Request
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import PlainTextResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from digest.errors import BusyError, ConfigError, DigestError, IssueError, RenderError, StoreError
+from digest.web import look as readers_pages
+from digest.web.desk import asking, editing, events, frames, leaving, look, reading
+from digest.web.desk.guard import Headers, Who
+from digest.web.desk.table import Table
+
+log = logging.getLogger(__name__)
+
+_STATUS: tuple[tuple[type[DigestError], int], ...] = (
+    (BusyError, 409),
+    (IssueError, 404),
+    (RenderError, 422),
+    (ConfigError, 422),
+    (StoreError, 503),
+)
+
+
+def make_desk(table: Table, who: Who, *, frames_at: str = "", news: events.News | None = None) -> FastAPI:
+    """The desk; it stands at ``/`` or is mounted anywhere.
+
+    Args:
+        who: tells who asks, or raises what a stranger is answered with.
+        frames_at: where another server has the emails (`make_frames`), as an origin and a path; empty: the desk itself does, and the
+            browser keeps them apart by the sandbox alone.
+        news: tells open pages of files that were saved.
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.table, app.state.who, app.state.news = table, who, news or events.News()
+    app.state.frames = frames_at
+    for part in (reading, editing, asking, leaving, events):
+        app.include_router(part.router)
+    if not frames_at:
+
+        def permit(request: Request) -> None:
+            who(request)
+
+        app.include_router(frames.router(table, permit, "'self'"))
+    app.mount("/static", StaticFiles(directory=look.STATIC))
+    app.mount("/readers", StaticFiles(directory=readers_pages.STATIC))
+    app.add_exception_handler(DigestError, _told)
+    app.add_exception_handler(StarletteHTTPException, _plain)
+    app.add_middleware(Shield)
+    parts = urlsplit(frames_at)
+    app.add_middleware(Headers, headers=look.headers(f"{parts.scheme}://{parts.netloc}" if frames_at else "'self'"))
+    return app
+
+
+def make_frames(table: Table, key: str, ancestors: str) -> FastAPI:
+    """The emails alone, for an origin of their own. Who knows ``key`` may see them."""
+
+    def permit(request: Request) -> None:
+        if not hmac.compare_digest(request.path_params["key"].encode(), key.encode()):
+            raise HTTPException(404)
+
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.include_router(frames.router(table, permit, ancestors))
+    app.add_exception_handler(DigestError, lambda _, error: PlainTextResponse(str(error), 404))
+    app.add_middleware(Shield)
+    shut = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    app.add_middleware(Headers, headers=shut)
+    return app
+
+
+def _told(request: Request, error: Exception) -> Response:
+    """What went wrong on purpose says what to do."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 422)
+    return look.page(request, "problem.html.j2", status=status, status_code=status, text=str(error))
+
+
+def _plain(request: Request, error: Exception) -> Response:
+    """Nothing there, not this way, not allowed, a stranger; a guard's own answer (a redirect to a login) goes through."""
+    assert isinstance(error, StarletteHTTPException)
+    if 300 <= error.status_code < 400:
+        return Response(status_code=error.status_code, headers=error.headers)
+    if error.status_code == 401:
+        return PlainTextResponse(error.detail, 401, error.headers)
+    words = {404: "There is nothing here.", 405: "That does not work this way."}
+    return look.page(
+        request, "problem.html.j2", status=error.status_code, status_code=error.status_code, text=words.get(error.status_code, error.detail)
+    )
+
+
+class Shield:
+    """Answers faults of ours before the server sees them: what it would print of them may hold what somebody typed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            trace = error.__traceback__
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+            place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace is not None else ""
+            log.error("a page of the desk failed: %s at %s", type(error).__name__, place)
+            if not begun:
+                said = f"A fault of ours: {type(error).__name__} at {place}. Nothing was changed by what you see here; reload the page."
+                await PlainTextResponse(said, 500)(scope, receive, send)

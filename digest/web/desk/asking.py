@@ -1,0 +1,173 @@
+"""Asking: who gets what and why, what the checks say, how this issue stands beside the last, what another rule would change."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse, Response
+
+from digest import explain, interests, review
+from digest.desk import compare, impact, pieces
+from digest.errors import ConfigError, DigestError, IssueError
+from digest.lint.rule import Level
+from digest.web.desk import guard, shown
+from digest.web.desk.guard import Person
+from digest.web.desk.look import base_of, page, table_of
+from digest.web.desk.reading import Filled, Viewer, common, frame_of
+from digest.web.desk.view import path_segment, tall, view_of
+from digest.web.look import parse_form
+
+router = APIRouter(include_in_schema=False)
+
+Editor = Annotated[Person, Depends(guard.editor)]
+_MOST_BYTES = 256 * 1024  # of an interests.yaml that is tried
+
+
+@router.get("/issues/{name}/why")
+def why(request: Request, name: str, _: Viewer) -> Response:
+    """For each piece who gets it and by which rule; with ``?reader=KEY`` why one reader gets what."""
+    table = table_of(request)
+    composed = table.composed(name)
+    workspace = table.workspace()
+    found: tuple[pieces.PieceLine, ...] = ()
+    wrong, one = "", None
+    key = request.query_params.get("reader", "")
+    if composed.ready is not None:
+        found = pieces.pieces(workspace, composed.ready, dict(table.lines(name).readers_of))
+        if key:
+            try:
+                address = table.picked(key)
+                if address is None:
+                    raise IssueError("the desk has forgotten which reader that was; pick them again by their address")
+                one = explain.why(workspace, address, name)
+            except IssueError as error:
+                wrong = str(error)
+    coverage = explain.coverage(workspace, name) if composed.draft.drafted and not composed.wrong else ()
+    known = {piece.id for piece in found}
+    return page(
+        request,
+        "why.html.j2",
+        **common(composed, name, "why"),
+        pieces=found,
+        waiting=[one for one in coverage if one.id not in known],
+        one=one,
+        key=key,
+        asked=wrong,
+    )
+
+
+@router.get("/issues/{name}/checks")
+def checks(request: Request, name: str, _: Viewer) -> Response:
+    """What the checks find, the errors first."""
+    return _checks(request, name, review_of(request, name))
+
+
+def review_of(request: Request, name: str, *, fetch: bool = False, spelling: bool = False, spam: bool = False) -> review.Report | None:
+    """What the checks say of the issue as it is now; None where nobody has drafted it or it cannot be composed."""
+    table = table_of(request)
+    composed = table.composed(name)
+    if composed.wrong or not composed.draft.drafted:
+        return None
+    return review.check(table.workspace(), name, fetch=fetch, spelling=spelling, spam=spam)
+
+
+def _checks(request: Request, name: str, report: review.Report | None, *, status: int = 200, error: str = "") -> Response:
+    composed = table_of(request).composed(name)
+    by_level = {
+        level: [one for one in report.findings if one.level is level and not one.accepted] if report else []
+        for level in (Level.ERROR, Level.WARNING, Level.ADVICE)
+    }
+    return page(
+        request,
+        "checks.html.j2",
+        **common(composed, name, "checks"),
+        report=report,
+        by_level=by_level,
+        accepted=[one for one in report.findings if one.accepted] if report else [],
+        reasons={rule.id: rule.reason for rule in review.ALL_RULES},
+        error=error,
+        done=request.query_params.get("done", ""),
+        status=status,
+    )
+
+
+@router.post("/issues/{name}/checks")
+def check(request: Request, name: str, person: Editor, form: Filled) -> Response:
+    """Let a rule's warnings pass with a word; or check what asks others too."""
+    guard.require_own_form(request, person, form.one("token"))
+    if form.one("do") == "more":
+        asked = form.many("ask")
+        report = review_of(request, name, fetch="links" in asked, spelling="spelling" in asked, spam="spam" in asked)
+        return _checks(request, name, report)
+    workspace = table_of(request).workspace(person.name)
+    report = review_of(request, name)
+    if report is None:
+        raise IssueError("there is nothing to accept: the issue is not drafted, or cannot be composed")
+    try:
+        review.accept(workspace, report, form.one("rule"), form.one("word", 1000))
+    except IssueError as error:
+        return _checks(request, name, report, status=422, error=str(error))
+    return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/checks?done=accepted#accepted", 303)
+
+
+@router.get("/issues/{name}/compare")
+def beside(request: Request, name: str, _: Viewer) -> Response:
+    """This issue beside the one before it, or beside another."""
+    table = table_of(request)
+    composed = table.composed(name)
+    other = request.query_params.get("other", "")
+    wrong, figures, frames = "", None, []
+    if composed.ready is not None and composed.draft.drafted:
+        try:
+            figures = compare.with_previous(table.workspace(), composed.ready, other)
+        except IssueError as error:
+            wrong = str(error)
+    if figures is not None:
+        for one in (figures.issue, figures.previous):
+            frames.append(_beside(request, one.issue) if one is not None else None)
+    return page(request, "compare.html.j2", **common(composed, name, "compare"), figures=figures, frames=frames, error=wrong, other=other)
+
+
+def _beside(request: Request, name: str) -> tuple[str, int] | None:
+    """The address and height of an issue's edition for somebody who follows everything."""
+    from dataclasses import replace
+
+    table, which = table_of(request), "imagined:all"
+    view = replace(view_of(request.query_params), view="mail", width=375)
+    try:
+        found = shown.find(table, name, which)
+        html = shown.letter(table, found).html
+    except DigestError:
+        return None
+    return frame_of(request, name, which, view, html), min(30_000, tall(len(html.encode()), len(found.looked.selection.teasers), 375))
+
+
+@router.get("/rules")
+def rules(request: Request, _: Viewer) -> Response:
+    """The interest lists, ready to be tried with other rules."""
+    return _rules(request, (table_of(request).workspace().path / interests.FILE).read_text(encoding="utf-8"))
+
+
+@router.post("/rules")
+async def try_rules(request: Request, person: Viewer) -> Response:
+    """What other rules would change; nothing is saved."""
+    from starlette.concurrency import run_in_threadpool
+
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > 4 * _MOST_BYTES:
+            return _rules(request, "", error="that is larger than interest lists may be", status=413)
+    form = parse_form(body)
+    guard.require_own_form(request, person, form.one("token"))
+    text = form.one("text", _MOST_BYTES).replace("\r\n", "\n")
+    try:
+        found = await run_in_threadpool(impact.impact_of_text, table_of(request).workspace(), text)
+    except ConfigError as error:
+        return _rules(request, text, error=str(error), status=422)
+    return _rules(request, text, found=found)
+
+
+def _rules(request: Request, text: str, *, found: impact.Impact | None = None, error: str = "", status: int = 200) -> Response:
+    return page(request, "rules.html.j2", text=text, found=found, error=error, status=status)

@@ -1,0 +1,105 @@
+"""How the desk's pages are made: templates, addresses under wherever the desk is, the headers that every answer carries."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from digest.web import look as readers_pages
+from digest.web.desk.guard import Person, Role, form_token
+from digest.web.desk.table import Table
+from digest.web.desk.view import path_segment
+
+STATIC = Path(__file__).parent / "static"
+
+
+def headers(frames: str) -> dict[str, str]:
+    """What every answer carries that has not said otherwise. ``frames``: where emails are framed from, as a CSP says it."""
+    return {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": (
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+            f"frame-src {frames}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        ),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), interest-cohort=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Robots-Tag": "noindex",
+    }
+
+
+@functools.cache
+def environment() -> Environment:
+    """The pages' templates; a name they do not know is an error."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["kb"] = lambda size: f"{size / 1024:.0f} KB"
+    made.filters["segment"] = path_segment
+    made.filters["words"] = lambda value: str(value).replace("_", " ")
+    return made
+
+
+@functools.cache
+def _version(folder: Path, name: str) -> str:
+    return hashlib.sha256((folder / name).read_bytes()).hexdigest()[:12]
+
+
+def base_of(request: Request) -> str:
+    """Where the desk is: nothing, or ``/desk``."""
+    return str(request.scope.get("root_path", ""))
+
+
+def table_of(request: Request) -> Table:
+    """What lies on this desk."""
+    found: Table = request.app.state.table
+    return found
+
+
+def count(n: int, word: str, many: str = "") -> str:
+    """``1 piece``, ``2 pieces``."""
+    return f"{n:,} {word if n == 1 else many or word + 's'}"
+
+
+def page(request: Request, name: str, /, *, status: int = 200, **data: Any) -> Response:
+    """A page from its template."""
+    return HTMLResponse(render(request, name, **data), status_code=status)
+
+
+def render(request: Request, name: str, /, **data: Any) -> str:
+    """The HTML of a page."""
+    person: Person | None = getattr(request.state, "person", None)
+    table, base = table_of(request), base_of(request)
+    workspace = table.workspace()
+    return (
+        environment()
+        .get_template(name)
+        .render(
+            base=base,
+            asset=lambda file: f"{base}/static/{file}?v={_version(STATIC, file)}",
+            shared_asset=lambda file: f"{base}/readers/{file}?v={_version(readers_pages.STATIC, file)}",
+            person=person,
+            may_edit=person is not None and person.role >= Role.EDITOR,
+            may_approve=person is not None and person.role >= Role.APPROVER,
+            token=form_token(person) if person is not None else "",
+            newsletter=workspace.config.newsletter,
+            zone=workspace.zone,
+            config_wrong=table.config_wrong,
+            live=table.live,
+            count=count,
+            path=request.url.path,
+            **data,
+        )
+    )

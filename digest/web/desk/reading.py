@@ -1,0 +1,277 @@
+"""Looking: which issues there are, the editions of one, and one edition in every way it can be looked at."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from email import message_from_bytes, policy
+from itertools import islice
+from typing import Annotated, Any, NamedTuple, get_args
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from starlette.responses import RedirectResponse, Response
+
+from digest import calendar, screenshot
+from digest.addresses import masked
+from digest.compose.teaser import clusters
+from digest.errors import IssueError
+from digest.lint.weight import CLIP_BYTES
+from digest.model import Audience
+from digest.store import issues
+from digest.web.desk import guard, shown
+from digest.web.desk.guard import Person
+from digest.web.desk.lines import PAGE, SORTS, Line, Sort
+from digest.web.desk.look import base_of, page, table_of
+from digest.web.desk.table import Composed
+from digest.web.desk.view import MEDIA, PAPER, PROGRAMS, SCHEMES, VIEWS, View, changed, path_segment, tall, view_of
+from digest.web.look import Form, form_of
+
+router = APIRouter(include_in_schema=False)
+
+Viewer = Annotated[Person, Depends(guard.viewer)]
+Filled = Annotated[Form, Depends(form_of)]
+
+_AHEAD = 3  # issues to come that are offered of every cadence
+_CUT = {"iPhone": 36, "Android": 32, "Desk": 70}  # characters of a subject that they show, about
+
+
+class Offered(NamedTuple):
+    """An issue that can be opened: ``state`` is empty where nobody has drafted it."""
+
+    name: str
+    state: str
+    due: str
+
+
+@router.get("/")
+def overview(request: Request, _: Viewer) -> Response:
+    """Every cadence with its issues: those there are, and the next ones."""
+    table = table_of(request)
+    workspace = table.workspace()
+    on, wrong = workspace.on, ""
+    if typed := request.query_params.get("on", ""):
+        try:
+            on = date.fromisoformat(typed)
+        except ValueError:
+            wrong = f'"{typed[:20]}" is not a date; write it as YYYY-MM-DD'
+    zone = ZoneInfo(workspace.zone)
+    with workspace.store.read() as tx:
+        rows = issues.every(tx)
+    cadences = []
+    for cadence, rule in workspace.config.cadences.items():
+        known = {row.name: row for row in rows if row.cadence == cadence}
+        dates = [next(calendar.dates_back(rule, on)), *islice(calendar.dates_on(rule, on), _AHEAD)]
+        slots = [calendar.slot_on(cadence, rule, workspace.zone, day) for day in dict.fromkeys(dates)]
+        found = {slot.name: (slot.due_at, known[slot.name].state.value if slot.name in known else "") for slot in slots}
+        found |= {row.name: (row.due_at, row.state.value) for row in list(known.values())[:12]}
+        listed = sorted(found.items(), key=lambda pair: pair[1][0], reverse=True)
+        cadences.append((cadence, [Offered(name, state, f"{due.astimezone(zone):%d %B %Y, %H:%M}") for name, (due, state) in listed]))
+    return page(request, "overview.html.j2", cadences=cadences, on=on, wrong=wrong)
+
+
+def common(composed: Composed, name: str, here: str) -> dict[str, Any]:
+    """What every page of an issue shows on top."""
+    return {"name": name, "draft": composed.draft, "wrong": composed.wrong, "stamp": composed.stamp[:16], "here": here}
+
+
+def no_earlier(composed: Composed) -> bool:
+    """Whether there is nothing to show at all."""
+    return composed.ready is None
+
+
+@router.get("/issues/{name}")
+def editions(request: Request, name: str, _: Viewer) -> Response:
+    """Every distinct edition, and forms to look through somebody's eyes."""
+    table = table_of(request)
+    composed = table.composed(name)
+    asked = request.query_params.get("sort", "")
+    sort: Sort = next((one for one in get_args(Sort) if one == asked), "readers")
+    number = request.query_params.get("page", "1")
+    at = max(1, int(number)) if number.isascii() and number.isdecimal() and len(number) < 6 else 1
+    lines: tuple[Line, ...] = ()
+    imagined, readers, total = False, 0, 0
+    if not no_earlier(composed):
+        found = table.lines(name)
+        every = found.sorted(sort)
+        total, imagined, readers = len(every), found.imagined, found.readers
+        at = min(at, max(1, -(-total // PAGE)))
+        lines = every[(at - 1) * PAGE : at * PAGE]
+    material = composed.draft.material
+    depths = {interest.id: material.interests.depth(interest) for interest in material.interests.all}
+    return page(
+        request,
+        "issue.html.j2",
+        **common(composed, name, "editions"),
+        lines=lines,
+        total=total,
+        imagined=imagined,
+        readers=readers,
+        sort=sort,
+        sorts=SORTS,
+        at=at,
+        pages=max(1, -(-total // PAGE)),
+        clip=CLIP_BYTES,
+        interests=[(one.id, one.label, depths[one.id]) for one in material.interests.all],
+        audiences=[one.value for one in Audience],
+        members=len(material.members),
+    )
+
+
+@router.get("/issues/{name}/imagined")
+def imagine(request: Request, name: str, _: Viewer) -> Response:
+    """From the form of an imagined reader to what they would get."""
+    query = request.query_params
+    follows = [id for id in dict.fromkeys(query.getlist("interest")) if id.replace("-", "").isalnum()]
+    said: list[str] = [one.value for one in Audience if one.value in query.getlist("audience")]
+    said += [form for form in ("plain", "large") if query.get("form") == form]
+    which = f"{shown.IMAGINED}:{'+'.join(follows) or 'all'}{';' + '+'.join(said) if said else ''}"
+    return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/editions/{path_segment(which)}", 303)
+
+
+@router.post("/issues/{name}/reader")
+def pick(request: Request, name: str, person: Viewer, form: Filled) -> Response:
+    """From an address, which stands in no address line, to that reader's edition."""
+    guard.require_own_form(request, person, form.one("token"))
+    key = table_of(request).pick(form.one("address", 320).strip())
+    where = "why" if form.one("do") == "why" else f"editions/{path_segment(f'{shown.READER}:{key}')}"
+    more = f"?reader={key}" if where == "why" else ""
+    return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/{where}{more}", 303)
+
+
+class Row(NamedTuple):
+    """How a program shows the letter in its list, about: what is cut is said."""
+
+    program: str
+    subject: str
+    preheader: str
+    cut: bool
+
+
+@router.get("/issues/{name}/editions/{which}")
+def edition(request: Request, name: str, which: str, _: Viewer) -> Response:
+    """One edition."""
+    table, view = table_of(request), view_of(request.query_params)
+    try:
+        found = shown.find(table, name, which)
+    except IssueError as error:
+        composed = table.composed(name)
+        return page(request, "nothing.html.j2", **common(composed, name, "editions"), text=str(error), status=404)
+    letter = shown.letter(table, found)
+    last = table.last_lines(name)
+    before, after, place = last.neighbours(which) if last is not None else (None, None, 0)
+    width = PAPER if view.media == "print" else view.width
+    size = len(letter.html.encode())
+    parsed = message_from_bytes(letter.message, policy=policy.compat32)
+    kept = table.picked(which.partition(":")[2]) if which.startswith(shown.READER) else None
+    return page(
+        request,
+        "edition.html.j2",
+        **common(found.composed, name, "editions"),
+        which=which,
+        title=f"{found.title} ({masked(kept)})" if kept else found.title,
+        looked=found.looked,
+        letter=letter,
+        view=view,
+        views=VIEWS,
+        schemes=SCHEMES,
+        media=MEDIA,
+        programs=PROGRAMS,
+        widths=screenshot.WIDTHS,
+        frame=frame_of(request, name, which, view, letter.html),
+        frame_width=width,
+        frame_height=min(30_000, tall(size, len(found.looked.selection.teasers), width)),
+        size=size,
+        clip=CLIP_BYTES,
+        clipped=min(100, round(100 * size / CLIP_BYTES)),
+        biggest=sorted((letter.sizes or {}).items(), key=lambda pair: -pair[1])[:5],
+        before=before,
+        after=after,
+        place=place,
+        total=len(last.all) if last is not None else 0,
+        fields=[(field, letter.headers(field)[n]) for field, n in _numbered(parsed.keys())] if view.view == "headers" else [],
+        source=_source(letter.html, letter.text, letter.message, view),
+        rows=[_row(program, letter.subject, letter.preheader, most) for program, most in _CUT.items()],
+        sender=letter.header("From").partition("<")[0].strip() or letter.header("From"),
+        pieces=[found.composed.draft.summaries.get(id) for id in found.looked.selection.teasers],
+    )
+
+
+def _numbered(names: list[str]) -> list[tuple[str, int]]:
+    met: dict[str, int] = {}
+    found = []
+    for name in names:
+        found.append((name, met.get(name, 0)))
+        met[name] = met.get(name, 0) + 1
+    return found
+
+
+def _source(html: str, text: str, message: bytes, view: View) -> str:
+    match view.view:
+        case "text":
+            return text
+        case "html":
+            return changed(html, view) if view.program else html
+        case "raw":
+            return message.decode("utf-8", "replace").replace("\r\n", "\n")
+    return ""
+
+
+def _row(program: str, subject: str, preheader: str, most: int) -> Row:
+    room = max(0, most * 2 - min(len(subject), most)) if program == "Desk" else most * 2
+    return Row(program, _cut(subject, most), _cut(preheader, room), len(subject) > most)
+
+
+def _cut(text: str, most: int) -> str:
+    found = list(clusters(text))
+    return text if len(found) <= most else "".join(found[:most]).rstrip() + "…"
+
+
+def frame_of(request: Request, name: str, which: str, view: View, html: str) -> str:
+    """The address of an email. It changes exactly where what it shows does, so that a page renewed leaves a frame alone."""
+    base: str = request.app.state.frames or f"{base_of(request)}/mail/-"
+    at = hashlib.sha256(html.encode()).hexdigest()[:12]
+    return f"{base}/{path_segment(name)}/{path_segment(which)}?{view.query}{'&' if view.query else ''}at={at}"
+
+
+# --- to take away --------------------------------------------------------------------------------------------------------
+
+_KINDS = {
+    "html": "text/html; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+    "eml": "message/rfc822",
+    "png": "image/png",
+    "pdf": "application/pdf",
+}
+
+
+@router.get("/issues/{name}/editions/{which}/get/{kind}")
+def take(request: Request, name: str, which: str, kind: str, _: Viewer) -> Response:
+    """The edition as a file."""
+    if kind not in _KINDS:
+        raise HTTPException(404)
+    table, view = table_of(request), view_of(request.query_params)
+    found = shown.find(table, name, which)
+    letter = shown.letter(table, found)
+    content = _file(letter.html, letter.text, letter.message, kind, view)
+    stem = f"{name}-{''.join(c if c.isalnum() else '-' for c in which if c.isascii())[:40]}"
+    answer = {
+        "Content-Disposition": f'attachment; filename="{stem}.{kind}"',
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return Response(content, media_type=_KINDS[kind], headers=answer)
+
+
+def _file(html: str, text: str, message: bytes, kind: str, view: View) -> bytes:
+    if kind == "html":
+        return html.encode()
+    if kind == "txt":
+        return text.encode()
+    if kind == "eml":
+        return message
+    from digest.lint import simulate
+
+    drawn = simulate.simulate(html, view.program).marked if view.program else html
+    if kind == "pdf":
+        return next(one.content for one in screenshot.pictures(drawn, widths=(), schemes=("light",), pdf=True))
+    return next(iter(screenshot.pictures(drawn, widths=(view.width,), schemes=(view.scheme,)))).content
