@@ -180,7 +180,7 @@ def send_test_of(workspace: Workspace, ready: Ready, selection: Selection, to: s
     if outcome is None or outcome.outcome != "accepted":
         said = answer.stop or (outcome.reason if outcome else "") or "no reason given"
         raise IssueError(f"the test was not taken: {said}")
-    audit.note(workspace, "issue.test", name, as_reader=reader is not None)
+    audit.note(workspace, "issue.test", row.name)
     return edition.subject
 
 

@@ -190,15 +190,13 @@ def date_field(date: str) -> bytes:
     return header.whole_lines(header.date_field(date))
 
 
-_Q = [
-    chr(octet) if chr(octet).isascii() and (chr(octet).isalnum() or chr(octet) in "-!*+/") else f"={octet:02X}" for octet in range(256)
-]
+_Q = [chr(octet) if chr(octet).isascii() and (chr(octet).isalnum() or chr(octet) in "-!*+/") else f"={octet:02X}" for octet in range(256)]
 _Q[0x20] = "_"
 _WORD = header.FOLD - 3 - len("To: ")
 
 
 def _word(name: bytes) -> bytes | None:
-    """A name of letters as one encoded word (RFC 2047), in the shorter of its two codes, as `email.header` chooses; None if it needs more."""
+    """A name of letters as one encoded word (RFC 2047), in the shorter code, as `email.header` chooses; None if it needs more."""
     quoted = "".join([_Q[octet] for octet in name])
     plain = (len(name) + 2) // 3 * 4
     if min(plain, len(quoted)) + len("=?utf-8?q??=") > _WORD:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
+from digest import approval as issue_approval
 from digest import between, calendar, interests, issue, select, sources
 from digest.config import FolderSource, TextSource
 from digest.errors import IssueError, SourceError
@@ -117,7 +118,7 @@ def draft_of(workspace: Workspace, name: str, files: Saved | None) -> Draft:
         row = issues.named(tx, name)
         slot = row.slot if row is not None else slot_named(workspace, name)
         troubles = [*_down(tx), *(files.troubles if files else ())]
-        approval = issue.approval_of(workspace, slot.cadence)
+        approval = issue_approval.rule_of(workspace, slot.cadence)
         if row is not None and (issue.is_frozen(row) or files is None):
             return Draft(row, issue.material_of(tx, workspace, row), approval, troubles=tuple(troubles))
         known = catalogue.load(tx)
