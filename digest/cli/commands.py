@@ -19,6 +19,7 @@ from digest.cli import steps
 from digest.cli import questions
 from digest.cli import timing
 from digest.cli import looking
+from digest.cli import editing
 from digest.cli import operating
 from digest.cli import people
 from digest.cli import feedback
@@ -30,6 +31,7 @@ from digest.cli import mailing
 __all__ = [
     "app",
     "care",
+    "editing",
     "feedback",
     "help_text",
     "looking",

@@ -72,7 +72,7 @@ class Draft:
         name = self.row.name
         if found:
             raise IssueError(f'"{wanted}" names {len(found)} pieces of {name}: {", ".join(one.summary.id for one in found)}; take an id')
-        raise IssueError(f'{name} has no piece "{wanted}"; `digest edit {name} pieces` lists them')
+        raise IssueError(f'{name} has no piece "{wanted}"; `digest edit {name} list` lists them')
 
     def known(self, wanted: str) -> str:
         """The same, or a piece that was edited and is in the issue no longer: what was done to it can be taken back."""
