@@ -92,7 +92,7 @@ def examine(workspace: Path) -> tuple[Interests, tuple[Problem, ...]]:
 
 
 def read(text: str) -> tuple[Interests, tuple[Problem, ...]]:
-    """The same for the text of such a file."""
+    """The interests that a text of this format holds, and everything that is wrong with it."""
     data, tree, problems = parse_yaml(FILE, text)
     if problems:
         return Interests(), problems
