@@ -14,7 +14,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from digest import bounces, brake
+from digest import bounces, brake, mailback
 from digest.config import DeliverySettings, SoftBounces
 from digest.events import Event, Joined, from_bounce, join, read_sendgrid, soft_suppression, stronger, suppression_of
 from digest.mailbox import read as read_mailbox
@@ -104,7 +104,7 @@ def take_mailbox(workspace: Workspace, path: Path) -> MailboxReport:
 
 
 def apply(workspace: Workspace) -> Report:
-    """Join everything taken in with the ledger, and suppress whom that asks for. Safe to repeat and to interrupt anywhere.
+    """Join everything taken in with the ledger and the service mails, and suppress whom that asks for. Safe to repeat and to interrupt.
 
     Raises:
         StoreError: the database is busy or cannot be written; what was not applied still waits.
@@ -112,7 +112,7 @@ def apply(workspace: Workspace) -> Report:
     tally, store = _Tally(), workspace.store
     while _read_bodies(store, tally):
         pass
-    while _join_some(store, workspace.config.delivery, tally):
+    while _join_some(store, workspace.config.delivery, tally) or _join_mails(store, workspace.config.delivery, tally):
         pass
     with store.write() as tx:
         tally.accepted_by_sibling += events.accept_siblings(tx, events.proven_open_attempts(tx))
@@ -160,6 +160,17 @@ def _join_some(store: Store, settings: DeliverySettings, tally: _Tally) -> bool:
         rows = [row for of_one in fresh.values() for row in of_one]
         events.mark_joined(tx, rows)
         tally.joined += len(rows)
+    return True
+
+
+def _join_mails(store: Store, settings: DeliverySettings, tally: _Tally) -> bool:
+    with store.write() as tx:
+        done = mailback.join(tx, store.vault, settings.soft_bounces, _EVENTS)
+    if done is None:
+        return False
+    tally.joined += done[0]
+    tally.suppressed += done[1]
+    tally.left += done[2]
     return True
 
 

@@ -14,7 +14,8 @@ from email.utils import format_datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from digest import tokens
+from digest import refusals, tokens
+from digest.addresses import parse
 from digest.compose import Edition, Envelope, Reader, look_of
 from digest.compose.parts import Part, escape, join
 from digest.compose.phrases import Phrases
@@ -155,6 +156,10 @@ def _settled(workspace: Workspace, mail: Mail, handover: Handover, settle: Calla
         return "put_off", handover.stop or (reason if handover.trouble else "")
     state = {"accepted": "accepted", "rejected": "failed"}.get(outcome, "uncertain")
     settle(state, reason)
+    if receipt is not None and outcome == "rejected":
+        with workspace.store.write() as tx:
+            index = workspace.store.vault.index(parse(mail.body["email"]).key)
+            refusals.keep_one(tx, index, receipt, now(tx), workspace.config.delivery.soft_bounces)
     return state, handover.stop
 
 

@@ -38,10 +38,22 @@ def keep(tx: Connection, settled: Sequence[Settled], receipts: Mapping[str, Rece
     if not found:
         return []
     indexes = people.address_indexes(tx, list(found))
-    rows: list[dict[str, Any]] = [
+    rows = [
         {"address_index": indexes[subscriber], "did": did, "kind": verdict, "code": code, "at": at}
         for subscriber, (did, verdict, code) in found.items()
     ]
+    _count(tx, rows, at, soft)
+    return [Return(did, verdict, code) for did, verdict, code in found.values() if verdict != "soft"]
+
+
+def keep_one(tx: Connection, address_index: bytes, receipt: Receipt, at: datetime, soft: SoftBounces) -> None:
+    """The same for a mail that belongs to no issue."""
+    if (verdict := verdict_of(receipt)) is not None:
+        row = {"address_index": address_index, "did": receipt.did, "kind": verdict, "code": code_of("", receipt.code), "at": at}
+        _count(tx, [row], at, soft)
+
+
+def _count(tx: Connection, rows: Sequence[Mapping[str, Any]], at: datetime, soft: SoftBounces) -> None:
     events.put_bounces(tx, rows)
     removed = suppressions.removals(tx)
     for row in rows:
@@ -52,7 +64,6 @@ def keep(tx: Connection, settled: Sequence[Settled], receipts: Mapping[str, Rece
             enough = soft_suppression(events.soft_bounces(tx, index), removed.get(index.hex()), soft.most, soft.days)
             if enough is not None:
                 suppressions.put(tx, index, enough)
-    return [Return(did, verdict, code) for did, verdict, code in found.values() if verdict != "soft"]
 
 
 def _judged(settled: Sequence[Settled], receipts: Mapping[str, Receipt]) -> Iterable[tuple[Settled, tuple[Verdict, str]]]:

@@ -16,7 +16,8 @@ class Backend(Protocol):
     ``reader`` and ``writer`` are the engine with what a transaction of each kind needs; ``together`` is for writers that may
     run beside each other, because every move of theirs is a compare-and-set on rows that they hold. Every other writer has the
     database to itself. ``mark_file`` is where this machine keeps how far the ledger had come; ``shared`` says whether other
-    machines write to the same database.
+    machines write to the same database. ``turn_s`` is how long a writer waits for its turn behind others; None: as long
+    as a run would, minutes if need be.
     """
 
     engine: Engine
@@ -25,6 +26,7 @@ class Backend(Protocol):
     together: Engine
     mark_file: Path
     shared: bool
+    turn_s: float | None
 
     @property
     def known(self) -> bool:

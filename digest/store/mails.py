@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from digest.store import schema as t
 from digest.store.database import now
 from digest.vault import Vault
 
 OPEN = ("waiting", "inflight")
+_CHUNK = 400  # values in one IN (...)
 
 
 class Mail(NamedTuple):
@@ -64,6 +65,44 @@ def settle(tx: Connection, vault: Vault, row: int, state: str, reason: str = "",
     tx.execute(update(t.mail).where(t.mail.c.id == row, t.mail.c.state == "inflight").values(**values))
 
 
+class Told(NamedTuple):
+    """A mail that a provider told something of; the subscriber who has its address now, if there is one."""
+
+    did: str
+    address_index: bytes
+    subscriber: int | None
+    consent_at: datetime | None
+
+
+def fresh_events(tx: Connection, most: int) -> dict[str, list[int]]:
+    """Mails that have events not joined yet, as did and the events' rows."""
+    e = t.provider_event.c
+    found: dict[str, list[int]] = {}
+    query = select(e.did, e.id).join(t.mail, t.mail.c.did == e.did).where(e.joined.is_(False)).limit(most)
+    for did, row in tx.execute(query):
+        found.setdefault(did, []).append(row)
+    return found
+
+
+def told(tx: Connection, dids: Collection[str]) -> list[Told]:
+    """The mails of these dids."""
+    m, s = t.mail.c, t.subscriber.c
+    query = select(m.did, m.address_index, s.id, s.consent_at).outerjoin(t.subscriber, s.address_index == m.address_index)
+    found = []
+    for chunk in _chunks(dids):
+        found += [Told(*row) for row in tx.execute(query.where(m.did.in_(chunk)).order_by(m.id))]
+    return found
+
+
+def accept(tx: Connection, vault: Vault, dids: Collection[str]) -> None:
+    """The provider has these mails: where that was not known, it is now."""
+    m, at = t.mail.c, now(tx)
+    unsure = or_(m.state == "uncertain", and_(m.state == "inflight", m.lease_until < at))
+    values = {"state": "accepted", "state_at": at, "reason": "", "lease_until": None, "body": vault.seal("{}", "mail")}
+    for chunk in _chunks(dids):
+        tx.execute(update(t.mail).where(m.did.in_(chunk), unsure).values(**values))
+
+
 def dead(tx: Connection) -> list[tuple[int, str]]:
     """Mails in flight whose process is gone: row and id."""
     query = select(t.mail.c.id, t.mail.c.did).where(t.mail.c.state == "inflight", t.mail.c.lease_until < now(tx))
@@ -97,3 +136,8 @@ def counts(tx: Connection) -> dict[str, int]:
 def waiting(tx: Connection) -> bool:
     """Whether one may leave now."""
     return tx.execute(select(t.mail.c.id).where(t.mail.c.state == "waiting", t.mail.c.next_at <= now(tx)).limit(1)).first() is not None
+
+
+def _chunks(dids: Collection[str]) -> Iterator[list[str]]:
+    ordered = sorted(dids)
+    return (ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK))

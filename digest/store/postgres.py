@@ -68,7 +68,8 @@ class PostgresServer:
             execution_options={"preserve_rowcount": True},  # how many an INSERT wrote is asked for, not only of an UPDATE
         )
         event.listen(self.engine, "connect", _check_durable)
-        event.listen(self.engine, "begin", _begin)
+        event.listen(self.engine, "begin", lambda connection: _begin(connection, self.turn_s))
+        self.turn_s: float | None = None
         event.listen(self.engine, "checkin", _put_back)
         event.listen(self.engine, "checkout", _take_out)
         self.reader: Engine = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -199,14 +200,15 @@ def _has_come(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _begin(connection: Connection) -> None:
+def _begin(connection: Connection, turn_s: float | None) -> None:
     """A writer's settings and its place among the writers, in one question. Readers wait for nobody."""
     kind = connection.get_execution_options().get("digest_write")
     if kind is None:
         return
+    wait_ms = _LOCK_MS if turn_s is None else int(turn_s * 1000)
     lock = "pg_advisory_xact_lock" if kind == "alone" else "pg_advisory_xact_lock_shared"
     durable = connection.exec_driver_sql(
-        f"SELECT current_setting('synchronous_commit'), set_config('lock_timeout', '{_LOCK_MS}', true),"
+        f"SELECT current_setting('synchronous_commit'), set_config('lock_timeout', '{wait_ms}', true),"
         f" set_config('statement_timeout', '{_STATEMENT_MS}', true),"
         f" set_config('idle_in_transaction_session_timeout', '{_IDLE_MS}', true), {lock}({_LOCK_SPACE}, {_WRITERS})"
     ).one()[0]

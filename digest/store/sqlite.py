@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from digest.errors import BusyError, StoreError
 
 _BUSY_MS = 10_000
+_BUSY = "the database is busy with another program; try again in a moment, nothing was lost"
 
 
 class SqliteFile:
@@ -45,6 +46,7 @@ class SqliteFile:
         # SQLite has one writer at a time, and who waits for it sleeps and tries again. Threads queue here, processes at a file:
         # so a reader's unsubscription gets its turn while an issue is being sent.
         self._turn = threading.Lock()
+        self.turn_s: float | None = None
         self._queue_file = file.with_suffix(".queue")
         self._queue: TextIOWrapper | None = None
 
@@ -55,9 +57,18 @@ class SqliteFile:
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
-        """Queue behind the other writers of this machine."""
-        with self._turn, self._in_line():
-            yield
+        """Queue behind the other writers of this machine.
+
+        Raises:
+            StoreError: it took longer than ``turn_s``.
+        """
+        if not self._turn.acquire(timeout=-1 if self.turn_s is None else self.turn_s):
+            raise StoreError(_BUSY)
+        try:
+            with self._in_line():
+                yield
+        finally:
+            self._turn.release()
 
     @contextlib.contextmanager
     def _in_line(self) -> Iterator[None]:
@@ -90,7 +101,7 @@ class SqliteFile:
         """What SQLite means."""
         said = str(error.orig)
         if "locked" in said or "busy" in said:
-            return "the database is busy with another program; try again in a moment, nothing was lost"
+            return _BUSY
         if "full" in said:
             return "the disk that holds the database is full; make room and run the same command again, nothing was lost"
         if "readonly" in said or "unable to open" in said:

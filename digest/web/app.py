@@ -25,8 +25,9 @@ from digest.workspace import Workspace, open_workspace
 
 log = logging.getLogger(__name__)
 
+_TURN_S = 5.0
 _GATHER_S = 1.0  # bodies that come within this time are applied together
-_RETRY_S = 30.0
+_RETRY_S = 10.0
 _APART_S = 0.3
 _MAIL_EVERY_S = 20.0  # also without a sign-up: what was put off, or asked for through another process
 _TIDY_EVERY_S = 3600.0
@@ -49,6 +50,8 @@ def make_app(workspace_path: Path) -> FastAPI:
             news.set()  # what an earlier process took in and did not apply
             asked.set()
             loop = asyncio.get_running_loop()
+            # Where the database is held up, one waits for it and the others are told to come back: threads must stay free to read.
+            workspace.store.backend.turn_s = _TURN_S
             app.state.workspace = workspace
             app.state.glimpse = Glimpse(workspace)
             app.state.shelf = archives.Shelf()
@@ -169,6 +172,7 @@ async def _mail(workspace: Workspace, asked: asyncio.Event, background: _Backgro
             await background.run(work)
         except Exception as error:  # as above
             _complain("sign-ups could not be worked on", "mail", error)
+            asked.set()
             await asyncio.sleep(_RETRY_S)
 
 

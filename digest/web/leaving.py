@@ -58,29 +58,34 @@ def _act(request: Request, token: str, body: bytes) -> Response:
     if form.one("do") == "undo":
         return _undo(request, reader, form)
     if form.one("do") == "leave":
-        return _leave(request, reader, form)
+        return _leave(request, reader)
+    if form.one("do") == "stop":
+        return _stop(request, reader, form.one("what"))
     if form.one("do") == "reason":
         readers.leave(workspace, sid, "page", form.one("reason")) if _gone(reader) else None
         return _page(request, reader, state="thanks", undo=form.one("undo"))
     return _page(request, reader, state="left" if _gone(reader) else "asks")
 
 
-def _leave(request: Request, reader: Subscriber, form: Form) -> Response:
-    workspace = workspace_of(request)
-    what = form.one("what")
-    if what and what != "all":
-        if what not in reader.interests or len(reader.interests) < 2:
-            return _page(request, reader, state="left" if _gone(reader) else "asks")
-        rest = tuple(one for one in reader.interests if one != what)
-        fewer = tuple(one for one in reader.fewer if one != what)
-        after = readers.change(
-            workspace, reader.id, lambda now: now.model_copy(update={"interests": rest, "fewer": fewer}), "left one subject"
-        )
-        return _page(
-            request, after or reader, state="one", undo=_undo_token(request, reader), dropped=what, place=reader.interests.index(what)
-        )
-    readers.leave(workspace, reader.id, "page")
+def _leave(request: Request, reader: Subscriber) -> Response:
+    readers.leave(workspace_of(request), reader.id, "page")
     return _page(request, reader, state="left", undo=_undo_token(request, reader))
+
+
+def _stop(request: Request, reader: Subscriber, what: str) -> Response:
+    """End one subject. A press with none chosen ends nothing: it must never end everything."""
+    if _gone(reader) or what not in reader.interests or len(reader.interests) < 2:
+        errors = {} if _gone(reader) else {"what": tongue_for(request, reader.language).t("Choose the subject that should stop.")}
+        return _page(request, reader, state="left" if _gone(reader) else "asks", errors=errors, status=422 if errors else 200)
+
+    def without(now: Subscriber) -> Subscriber:
+        rest = tuple(one for one in now.interests if one != what)
+        return now.model_copy(update={"interests": rest or now.interests, "fewer": tuple(one for one in now.fewer if one != what)})
+
+    after = readers.change(workspace_of(request), reader.id, without, "left one subject")
+    place = reader.interests.index(what)
+    undo = _undo_token(request, reader)
+    return _page(request, after or reader, state="one", undo=undo, dropped=what, place=place, less=what in reader.fewer)
 
 
 def _undo(request: Request, reader: Subscriber, form: Form) -> Response:
@@ -100,7 +105,8 @@ def _undo(request: Request, reader: Subscriber, form: Form) -> Response:
         def back(now: Subscriber) -> Subscriber:
             if dropped not in known or dropped in now.interests:
                 return now
-            return now.model_copy(update={"interests": (*now.interests[:at], dropped, *now.interests[at:])})
+            fewer = (*now.fewer, dropped) if form.one("less") == "yes" else now.fewer
+            return now.model_copy(update={"interests": (*now.interests[:at], dropped, *now.interests[at:]), "fewer": fewer})
 
         after = readers.change(workspace, reader.id, back, "undone")
     else:
@@ -117,11 +123,11 @@ def _gone(reader: Subscriber) -> bool:
     return reader.status in (Status.UNSUBSCRIBED, Status.SUPPRESSED)
 
 
-def _page(request: Request, reader: Subscriber, **data: Any) -> Response:
+def _page(request: Request, reader: Subscriber, *, status: int = 200, **data: Any) -> Response:
     spoken = tongue_for(request, reader.language)
     labels = {one.id: one.label_in(spoken.code) for one in request.app.state.glimpse.lists().all}
     follows = [(id, labels[id]) for id in reader.interests if id in labels]
-    given = {"undo": "", "dropped": "", "place": 0, **data}
+    given = {"undo": "", "dropped": "", "place": 0, "less": False, "errors": {}, **data}
     reasons = [
         ("too_many", spoken.t("I get too many emails")),
         ("not_for_me", spoken.t("The subjects are not for me")),
@@ -129,4 +135,4 @@ def _page(request: Request, reader: Subscriber, **data: Any) -> Response:
         ("never_asked", spoken.t("I never asked for them")),
         ("other", spoken.t("Something else")),
     ]
-    return page(request, "leave.html.j2", spoken, follows=follows, labels=labels, reasons=reasons, **given)
+    return page(request, "leave.html.j2", spoken, status=status, follows=follows, labels=labels, reasons=reasons, **given)

@@ -90,7 +90,7 @@ def test_no_log_file_or_address_holds_who_or_what(tmp_path, caplog):
         reader = site.reader("zebrafinch@example.org")
         own = f"/p/{site.token('preferences', reader.id)}"
         site.post(own, {"interest": ["quetzal", "vision"], "cadence": "monthly", "move": "up:quetzal", "name": "Canaria"})
-        site.post(f"/u/{site.token('unsubscribe', reader.id)}", {"do": "leave", "what": "quetzal"})
+        site.post(f"/u/{site.token('unsubscribe', reader.id)}", {"do": "stop", "what": "quetzal"})
         # A fault in the middle of it: the record cannot be opened.
         with site.open() as workspace, workspace.store.write() as tx:
             tx.exec_driver_sql("UPDATE subscriber SET cadence = 'NO SUCH SLUG zebrafinch!' WHERE sid = ?", (reader.id,))

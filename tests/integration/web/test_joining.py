@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 from datetime import date
 
 import pytest
@@ -11,7 +10,7 @@ from digest import gather, jobs, join, readers
 from digest.errors import StoreError
 from digest.events import Suppression
 from digest.model import Status
-from digest.store import now, sqlite, suppressions
+from digest.store import now, suppressions
 from digest.workspace import open_workspace
 from tests.support.site import link, links, make_site_folder, serving
 
@@ -168,27 +167,6 @@ def test_nobody_learns_who_is_on_the_list(site):
         [*["Ana <active@oracle.example.org>"] * 2, *["Ana <paused@oracle.example.org>"] * 2]
         + [f"{n}@oracle.example.org" for n in ("erased", "left", "unknown")]
     )
-
-
-def test_a_locked_database_is_told_as_such_and_what_was_acknowledged_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(sqlite, "_BUSY_MS", 200)
-    with serving(make_site_folder(tmp_path / "w")) as site:
-        stamp = site.stamp()
-        assert site.post("/subscribe", {**GOOD, "stamp": stamp, "email": "first@example.org"}).status == 303
-        site.settled()
-        other = sqlite3.connect(tmp_path / "w" / "var" / "digest.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        try:
-            answer = site.post("/subscribe", {**GOOD, "stamp": stamp})
-            assert (answer.status, answer.headers["retry-after"]) == (503, "10")
-            assert "try again in a moment" in answer.text
-            api = site.ask("POST", "/api/subscribe", b"{}", Content_Type="application/json")
-            assert api.status == 422  # what is wrong needs no database
-        finally:
-            other.execute("ROLLBACK")
-            other.close()
-        assert site.post("/subscribe", {**GOOD, "stamp": stamp}).status == 303
-        assert len({str(mail["To"]) for mail in site.mails(2)}) == 2
 
 
 def test_what_was_taken_in_survives_the_process(tmp_path):

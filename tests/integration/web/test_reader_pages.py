@@ -153,11 +153,29 @@ def test_people_leave_with_one_button_say_why_if_they_like_and_undo_it_there(sit
 
 
 def test_one_subject_stops_and_comes_back_to_its_place(site, ana):
-    stopped = site.post(leave(site, ana), {"do": "leave", "what": "vision"})
+    stopped = site.post(leave(site, ana), {"do": "stop", "what": "vision"})
     assert site.reader(ana.email).interests == ("gut", "diet")
-    fields = dict(re.findall(r'name="(undo|dropped|place)" value="([^"]+)"', stopped.text))
+    fields = dict(re.findall(r'name="(undo|dropped|place|less)" value="([^"]+)"', stopped.text))
     site.post(leave(site, ana), {"do": "undo", **fields})
-    assert site.reader(ana.email).interests == ("gut", "vision", "diet")
+    assert site.reader(ana.email).interests == ("gut", "vision", "diet") and not site.reader(ana.email).fewer
+    site.post(prefs(site, ana), {**FORM, "interest": ["gut", "vision", "diet"], "fewer": ["vision"]})
+    stopped = site.post(leave(site, ana), {"do": "stop", "what": "vision"})
+    fields = dict(re.findall(r'name="(undo|dropped|place|less)" value="([^"]+)"', stopped.text))
+    site.post(leave(site, ana), {"do": "undo", **fields})
+    assert (site.reader(ana.email).interests, site.reader(ana.email).fewer) == (("gut", "vision", "diet"), ("vision",))
+
+
+@pytest.mark.parametrize("what", [{}, {"what": ""}, {"what": "nothing"}])
+def test_to_stop_one_subject_without_saying_which_ends_nothing(site, ana, what):
+    answer = site.post(leave(site, ana), {"do": "stop", **what})
+    assert answer.status == 422 and 'id="error-what"' in answer.text and "Choose the subject that should stop." in answer.text
+    assert site.reader(ana.email) == ana
+
+
+def test_the_last_subject_does_not_stop_alone(site):
+    one = site.add(address_of(), interests=("gut",))
+    assert site.post(leave(site, one), {"do": "stop", "what": "gut"}).status == 422
+    assert site.reader(one.email) == one
 
 
 def test_the_link_in_the_email_brings_nobody_back(site, ana):
