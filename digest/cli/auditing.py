@@ -40,9 +40,7 @@ def audit_verify(
 def audit_list(
     workspace: Folder = HERE,
     who: Annotated[str, typer.Option("--who", metavar="NAME", help="Only what this person did.")] = "",
-    action: Annotated[
-        str, typer.Option("--action", metavar="ACTION", help="Only this; issue. takes all that begin so.")
-    ] = "",
+    action: Annotated[str, typer.Option("--action", metavar="ACTION", help="Only this; issue. takes all that begin so.")] = "",
     subject: Annotated[str, typer.Option("--subject", metavar="ID", help="Only what was done to this: an issue, a name, an id.")] = "",
     most: Annotated[int, typer.Option("--most", min=1, max=100_000, help="How many, the newest first.")] = 50,
     before: Annotated[int | None, typer.Option("--before", metavar="N", help="Only records before this number.")] = None,
