@@ -57,11 +57,13 @@ class Terms(NamedTuple):
     interests: frozenset[str]
     cadences: tuple[str, ...]
     zone: str
+    was: Mapping[str, str] = {}  # old ids of interests, and what they are today
 
 
 def terms(workspace: Workspace, interests: Interests) -> Terms:
     """The interests and cadences of a workspace."""
-    return Terms(frozenset(interest.id for interest in interests.all), tuple(workspace.config.cadences), workspace.zone)
+    was = {old: interest.id for interest in interests.all for old in interest.was}
+    return Terms(frozenset(interest.id for interest in interests.all), tuple(workspace.config.cadences), workspace.zone, was)
 
 
 def read_file(file: Path, name: str, allowed: Terms, encoding: str | None = None) -> Iterator[Row | Problem]:
@@ -135,7 +137,8 @@ def _zone(text: str) -> str:
 
 
 def _interests(cell: str, allowed: Terms) -> tuple[str, ...]:
-    return tuple(_one_of("interests", word, sorted(allowed.interests)) for word in _words(cell))
+    words = dict.fromkeys(allowed.was.get(word, word) for word in _words(cell))
+    return tuple(_one_of("interests", word, sorted(allowed.interests)) for word in words)
 
 
 def _one_of(column: str, word: str, known: Sequence[str]) -> str:

@@ -74,6 +74,7 @@ def _leave(request: Request, reader: Subscriber) -> Response:
 
 def _stop(request: Request, reader: Subscriber, what: str) -> Response:
     """End one subject. A press with none chosen ends nothing: it must never end everything."""
+    what = next(iter(request.app.state.glimpse.lists().today((what,))), what)
     if _gone(reader) or what not in reader.interests or len(reader.interests) < 2:
         errors = {} if _gone(reader) else {"what": tongue_for(request, reader.language).t("Choose the subject that should stop.")}
         return _page(request, reader, state="left" if _gone(reader) else "asks", errors=errors, status=422 if errors else 200)
