@@ -9,7 +9,7 @@ from functools import cached_property
 
 from digest.compose import phrases
 from digest.compose.compiled import CompiledIssue
-from digest.compose.kit import kit_of
+from digest.compose.kit import Joined, kit_of
 from digest.compose.parts import Body
 from digest.compose.phrases import Phrases
 from digest.compose.trial import joined
@@ -81,29 +81,29 @@ def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:
     kit = kit_of(compiled)
     try:
         if selection.sections and not (selection.notices or selection.highlights):
-            subject, preheader, html, text = kit.join(selection)
+            made = kit.join(selection)
         else:
-            subject, preheader, html, text = _join_any(compiled, selection)
+            made = _join_any(compiled, selection)
     except KeyError:
         _require_known(compiled, selection)
         raise
-    bounds = compiled.slot_bytes
+    plain = selection.form == "plain"
     return Edition(
-        subject,
-        preheader,
-        html,
-        text,
-        html_bytes=0 if selection.form == "plain" else html.size + sum([bounds[slot] for slot in html.slots]),
-        teasers=len(selection.teasers),
-        newsletter=kit.newsletter,
-        greetings=kit.greetings,
-        plain_text=selection.form == "plain",
-        selection=selection,
-        issue_hash=kit.issue_hash,
+        made.subject,
+        made.preheader,
+        made.html,
+        made.text,
+        0 if plain else made.html_bytes,
+        made.teasers,
+        kit.newsletter,
+        kit.greetings,
+        plain,
+        selection,
+        kit.issue_hash,
     )
 
 
-def _join_any(compiled: CompiledIssue, selection: Selection) -> tuple[str, str, Body, Body]:
+def _join_any(compiled: CompiledIssue, selection: Selection) -> Joined:
     """The same for a selection with anything in it."""
     _require_known(compiled, selection)
     lines = lines_of(compiled, selection)
@@ -111,7 +111,11 @@ def _join_any(compiled: CompiledIssue, selection: Selection) -> tuple[str, str, 
         joined(document, selection, lines, compiled.numbers, compiled.section_numbers, html=is_html)
         for document, is_html in ((compiled.html, True), (compiled.text, False))
     )
-    return phrases.subject(compiled.phrases, compiled.known, selection), lines.preheader, html, text
+    subject = phrases.subject(compiled.phrases, compiled.known, selection)
+    bounds = compiled.slot_bytes
+    return Joined(
+        subject, lines.preheader, html, text, html.size + sum(bounds[slot] for slot in html.slots), len(selection.teasers)
+    )
 
 
 def _require_known(compiled: CompiledIssue, selection: Selection) -> None:

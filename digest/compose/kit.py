@@ -21,10 +21,22 @@ _KEPT = 8192  # of each kind, of some 200 bytes (a preheader: 2 KB); their texts
 
 
 class Sides(NamedTuple):
-    """The same in HTML and in plain text."""
+    """The same in HTML and in plain text. ``html_bytes`` is the most that the HTML takes with any reader's values in it."""
 
     html: Run
     text: Run
+    html_bytes: int
+
+
+class Joined(NamedTuple):
+    """What `Kit.join` puts together of an edition."""
+
+    subject: str
+    preheader: str
+    html: Body
+    text: Body
+    html_bytes: int
+    teasers: int
 
 
 class Kit:
@@ -34,6 +46,9 @@ class Kit:
         self._compiled = compiled
         self.greetings = Phrases({name: compiled.phrases.words[name] for name in ("greeting", "greeting_plain")})
         self.newsletter, self.issue_hash = compiled.look.name, compiled.content_hash
+        self._bounds = compiled.slot_bytes
+        frame = [run for run in compiled.html.layout if isinstance(run, Run)]
+        self._frame_bytes = sum(run.size + sum(self._bounds[slot] for _, slot in run.places) for run in frame)
         self._sections = {id: self._part(f"section:{n}") for id, n in compiled.section_numbers.items()}
         self._placed: dict[tuple[str, str, tuple[str, ...]], Sides] = {}
         self._subjects: dict[str, str] = {}
@@ -41,16 +56,21 @@ class Kit:
         self._intros: dict[tuple[int, int], Sides] = {}
 
     def _part(self, name: str) -> Sides:
-        html, text = self._compiled.html.parts[name], self._compiled.text.parts[name]
-        return Sides(html.plain, text.plain)
+        return self._sides(self._compiled.html.parts[name].plain, self._compiled.text.parts[name].plain)
+
+    def _sides(self, html: Run, text: Run) -> Sides:
+        return Sides(html, text, html.size + sum([self._bounds[slot] for _, slot in html.places]))
+
+    def _alone(self, line: str) -> Sides:
+        return self._sides(alone(line, html=True), alone(line, html=False))
 
     def _spoken(self, name: str, slot: str, line: str) -> Sides:
         """A part with its line."""
         html, text = self._compiled.html.parts[name], self._compiled.text.parts[name]
-        return Sides(html.with_line(slot, line, line_of(html=True)), text.with_line(slot, line, line_of(html=False)))
+        return self._sides(html.with_line(slot, line, line_of(html=True)), text.with_line(slot, line, line_of(html=False)))
 
-    def join(self, selection: Selection) -> tuple[str, str, Body, Body]:
-        """Subject, preheader, HTML and text of an edition that has neither notices nor editors' picks.
+    def join(self, selection: Selection) -> Joined:
+        """An edition that has neither notices nor editors' picks.
 
         Raises:
             KeyError: the issue was compiled without something that is in it.
@@ -63,22 +83,19 @@ class Kit:
             for placed in section.teasers:
                 found = kept.get((placed.summary, interest, placed.also_in))
                 sections.append(found if found is not None else self._place(placed, interest))
+        teasers = len(sections) - len(selection.sections)
         subject, preheader, first = self._opening(selection)
-        lines = self._intro(len(sections) - len(selection.sections), len(selection.sections))
+        intro = self._intro(teasers, len(selection.sections))
         rest = self._overflow(len(selection.left_out)) if selection.left_out else ()
-        return (
+        html = {"PREHEADER": first.html, "INTRO": intro.html}
+        text = {"PREHEADER": first.text, "INTRO": intro.text}
+        return Joined(
             subject,
             preheader,
-            laid(
-                self._compiled.html,
-                {"PREHEADER": first.html, "INTRO": lines.html},
-                {**_NOTHING, "sections": [one.html for one in sections], "overflow": [one.html for one in rest]},
-            ),
-            laid(
-                self._compiled.text,
-                {"PREHEADER": first.text, "INTRO": lines.text},
-                {**_NOTHING, "sections": [one.text for one in sections], "overflow": [one.text for one in rest]},
-            ),
+            laid(self._compiled.html, html, {**_NOTHING, "sections": [one[0] for one in sections], "overflow": [one[0] for one in rest]}),
+            laid(self._compiled.text, text, {**_NOTHING, "sections": [one[1] for one in sections], "overflow": [one[1] for one in rest]}),
+            self._frame_bytes + sum([one[2] for one in (first, intro, *sections, *rest)]),
+            teasers,
         )
 
     def _place(self, placed: Placed, interest: str) -> Sides:
@@ -100,14 +117,14 @@ class Kit:
         opening = self._preheaders.get(key)
         if opening is None:
             line = phrases.preheader(words, known, selection)
-            opening = _keep(self._preheaders, key, (line, Sides(alone(line, html=True), alone(line, html=False))))
+            opening = _keep(self._preheaders, key, (line, self._alone(line)))
         return subject, *opening
 
     def _intro(self, summaries: int, interests: int) -> Sides:
         found = self._intros.get((summaries, interests))
         if found is None:
             line = phrases.intro(self._compiled.phrases, summaries, interests)
-            found = self._intros[summaries, interests] = Sides(alone(line, html=True), alone(line, html=False))
+            found = self._intros[summaries, interests] = self._alone(line)
         return found
 
     def _overflow(self, left_out: int) -> tuple[Sides]:

@@ -11,11 +11,11 @@ import functools
 import re
 from binascii import b2a_base64
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from digest.compose import header, wire
 from digest.compose.edition import Edition
-from digest.compose.parts import Body, escape
+from digest.compose.parts import Body, Run, escape
 from digest.compose.phrases import NAME, Phrases
 
 _URL = r"https://[A-Za-z0-9.-]++(?::\d++)?+(?:/[!#%(-+\--;?A-Z_a-z~]*+)?+"  # no "=" and no "&", which are coded in a body
@@ -77,26 +77,20 @@ class Mould:
         self._pieces.append(edition.part_heads[2])
 
     def _lay_body(self, body: Body, greetings: Phrases, *, named: bool, html: bool) -> None:
-        pieces, places = self._pieces, self._places
+        pieces, places, key = self._pieces, self._places, (named, html)
         for run in body.runs:
             if not run.places:
                 pieces += run.wires
                 continue
+            opened: Opened | None = run.opened.get(key)
+            if opened is None or opened.greetings not in (None, greetings):
+                opened = run.opened[key] = _open(run, greetings, named=named, html=html)
             start = len(pieces)
-            pieces += run.wires
-            for offset, slot in run.places:
-                at = start + offset
-                if slot != "GREETING":
-                    places.append((at, _SLOTS[slot]))
-                    continue
-                found = greeting_around(greetings, named=named, html=html)
-                if found is None:
-                    self.longest_name = -1
-                    continue
-                pieces[at - 1], pieces[at + 1], most = found
-                if most is not None:
-                    places.append((at, _GREETED))
-                    self.longest_name = min(self.longest_name, most)
+            pieces += opened.wires
+            for at, value in opened.places:
+                places.append((start + at, value))
+            if opened.longest_name < self.longest_name:
+                self.longest_name = opened.longest_name
 
     def fill(self, values: list[bytes]) -> bytes:
         """The message: every value in its places."""
@@ -123,17 +117,46 @@ class Mould:
         self._pick = itemgetter(*[value for _, value in self._places])
 
 
-def greeting_around(greetings: Phrases, *, named: bool, html: bool) -> tuple[bytes, bytes, int | None] | None:
-    """What stands before and after a reader's name, and the longest name in bytes that keeps all on one row (None where the name
-    is in it nowhere); None where a greeting cannot be taken apart so.
+class Opened(NamedTuple):
+    """A run with slots as `Mould` holds it: bytes, and where among them which value belongs.
+
+    ``longest_name`` in bytes fits its greeting (-1: none does), which is one of ``greetings``; None where it has no greeting.
     """
-    kept: dict[tuple[bool, bool], tuple[bytes, bytes, int | None] | None] = greetings.__dict__.setdefault("_around", {})
-    if (named, html) not in kept:
-        kept[named, html] = _greeting_around(greetings, named=named, html=html)
-    return kept[named, html]
+
+    wires: tuple[bytes, ...]
+    places: tuple[tuple[int, int], ...]
+    longest_name: int
+    greetings: Phrases | None
+
+
+def _open(run: Run, greetings: Phrases, *, named: bool, html: bool) -> Opened:
+    longest, done, greets = NAME, 0, False
+    out: list[bytes] = []  # the run's own bytes, not joined: many runs share them
+    places = []
+    for at, slot in run.places:
+        around: tuple[bytes, bytes, int | None] | None = b"", wire.SOFT_BREAK, NAME
+        if slot == "GREETING":
+            greets = True
+            around = _greeting_around(greetings, named=named, html=html)
+            if around is None:
+                return Opened(run.wires, (), -1, greetings)
+        before, after, most = around
+        out += run.wires[done : at - 1]
+        if before:
+            out.append(before)
+        if most is not None:  # not the same for everybody
+            longest = min(longest, most)
+            places.append((len(out), _SLOTS[slot]))
+            out += (b"", after)
+        done = at + 2
+    return Opened((*out, *run.wires[done:]), tuple(places), longest, greetings if greets else None)
 
 
 def _greeting_around(greetings: Phrases, *, named: bool, html: bool) -> tuple[bytes, bytes, int | None] | None:
+    """What stands before and after a reader's name, and the longest name in bytes that keeps all on one row (None where the name
+    is in it nowhere); None where a greeting cannot be taken apart so.
+    """
+
     def coded(text: str) -> bytes:
         return wire.encode(escape(text) if html else text)
 

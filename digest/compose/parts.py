@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from digest.compose import markers, wire
 from digest.errors import RenderError
@@ -84,6 +85,7 @@ class Run:
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self.pieces = tuple(pieces)
+        self.opened: dict[tuple[bool, bool], Any] = {}  # as `digest.compose.mould` holds it
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and self.pieces == other.pieces
