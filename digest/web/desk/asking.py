@@ -137,10 +137,10 @@ def _beside(request: Request, name: str) -> tuple[str, int] | None:
     view = replace(view_of(request.query_params), view="mail", width=375)
     try:
         found = shown.find(table, name, which)
-        html = shown.letter(table, found).html
+        letter = shown.letter(table, found)
     except DigestError:
         return None
-    return frame_of(request, name, which, view, html), min(30_000, tall(len(html.encode()), len(found.looked.selection.teasers), 375))
+    return frame_of(request, name, which, view, letter.html), tall(letter, len(found.looked.selection.teasers), 375)
 
 
 @router.get("/rules")

@@ -16,6 +16,7 @@ from digest import calendar, screenshot
 from digest.addresses import masked
 from digest.compose.teaser import clusters
 from digest.errors import IssueError
+from digest.lint import simulate
 from digest.lint.weight import CLIP_BYTES
 from digest.model import Audience
 from digest.store import issues
@@ -177,10 +178,11 @@ def edition(request: Request, name: str, which: str, _: Viewer) -> Response:
         schemes=SCHEMES,
         media=MEDIA,
         programs=PROGRAMS,
+        program_name=simulate.PROGRAMS[view.program].name if view.program else "",
         widths=screenshot.WIDTHS,
         frame=frame_of(request, name, which, view, letter.html),
         frame_width=width,
-        frame_height=min(30_000, tall(size, len(found.looked.selection.teasers), width)),
+        frame_height=tall(letter, len(found.looked.selection.teasers), width),
         size=size,
         clip=CLIP_BYTES,
         clipped=min(100, round(100 * size / CLIP_BYTES)),
@@ -269,8 +271,6 @@ def _file(html: str, text: str, message: bytes, kind: str, view: View) -> bytes:
         return text.encode()
     if kind == "eml":
         return message
-    from digest.lint import simulate
-
     drawn = simulate.simulate(html, view.program).marked if view.program else html
     if kind == "pdf":
         return next(one.content for one in screenshot.pictures(drawn, widths=(), schemes=("light",), pdf=True))

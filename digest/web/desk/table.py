@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
-
 from digest import config, interests
 from digest.calendar import end_of_day
 from digest.compose.check import _problem as problem_of
@@ -26,7 +24,7 @@ from digest.config import FolderSource, TextSource
 from digest.errors import ConfigError, DigestError, RenderError
 from digest.issue import Ready, compiled_of, is_frozen
 from digest.problems import Problem
-from digest.store import catalogue, issues
+from digest.store import catalogue, edits, issues
 from digest.web.desk.draft import Draft, Saved, draft_of, in_one_language, saved
 from digest.web.desk.lines import Lines, lines_of
 from digest.workspace import Workspace
@@ -134,7 +132,11 @@ class Table:
             parts.append(self._of_saved(workspace))
         with workspace.store.read() as tx:
             row = issues.named(tx, name)
-            parts += [repr(row and row._replace(drafted_at=row.due_at)), str(catalogue.highest_seq(tx)), version_of(tx, name)]
+            parts += [
+                repr(row and row._replace(drafted_at=row.due_at)),
+                str(catalogue.highest_seq(tx)),
+                str(edits.version(tx, row.id) if row is not None else 0),
+            ]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     @staticmethod
@@ -294,8 +296,3 @@ def _wrong(problem: Problem, workspace: Path) -> Wrong:
     lines = text.split("\n")
     first, last = max(1, problem.line - AROUND), min(len(lines), problem.line + AROUND)
     return Wrong(problem, tuple((n, lines[n - 1], n == problem.line) for n in range(first, last + 1)))
-
-
-def version_of(tx: Connection, name: str) -> str:
-    """Which edits the issue has."""
-    return ""
