@@ -34,7 +34,7 @@ def why(request: Request, name: str, _: Viewer) -> Response:
     wrong, one = "", None
     key = request.query_params.get("reader", "")
     if composed.ready is not None:
-        found = pieces.pieces(workspace, composed.ready, dict(table.lines(name).readers_of))
+        found = pieces.pieces(workspace, composed.ready, table.lines(name).table.readers_of)
         if key:
             try:
                 address = table.picked(key)

@@ -57,7 +57,7 @@ def _page(
         **common(composed, name, "edit"),
         now=edits.edited(workspace, name),
         steps=edits.steps(workspace, name)[::-1][:30],
-        pieces=pieces.pieces(workspace, ready, dict(table.lines(name).readers_of)),
+        pieces=pieces.pieces(workspace, ready, table.lines(name).table.readers_of),
         interests=[(one.id, one.label) for one in ready.material.interests.all],
         done=request.query_params.get("done", ""),
         error=error,

@@ -24,7 +24,7 @@ from digest.config import FolderSource, TextSource
 from digest.errors import ConfigError, DigestError, RenderError
 from digest.issue import Ready, compiled_of, is_frozen
 from digest.problems import Problem
-from digest.store import catalogue, edits, issues
+from digest.store import catalogue, edits, fingerprint, issues
 from digest.web.desk.draft import Draft, Saved, draft_of, in_one_language, saved
 from digest.web.desk.lines import Lines, lines_of
 from digest.workspace import Workspace
@@ -214,12 +214,15 @@ class Table:
         composed = self.composed(name)
         if composed.ready is None:
             raise RenderError(NOTHING)
+        workspace = self.workspace()
+        with workspace.store.read() as tx:
+            stamp = f"{composed.stamp} {fingerprint.of_readers(tx, composed.ready.row.cadence)}"
         with self._alone(f"editions of {name}"):
             kept = self._editions.get(name)
-            if kept is not None and kept[0] == composed.stamp:
+            if kept is not None and kept[0] == stamp:
                 return kept[1]
-            found = lines_of(self.workspace(), composed.ready)
-            self._editions.put(name, (composed.stamp, found))
+            found = lines_of(workspace, composed.ready)
+            self._editions.put(name, (stamp, found))
             return found
 
     def last_lines(self, name: str) -> Lines | None:
