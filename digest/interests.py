@@ -70,6 +70,11 @@ def examine(workspace: Path) -> tuple[Interests, tuple[Problem, ...]]:
         return Interests(), (Problem(file=FILE, text="not found; it lists what people can follow (`digest init` writes an example)"),)
     except (OSError, UnicodeDecodeError) as error:
         return Interests(), (Problem(file=FILE, text=f"cannot be read: {error}"),)
+    return read(text)
+
+
+def read(text: str) -> tuple[Interests, tuple[Problem, ...]]:
+    """The interests that a text of this format holds, and everything that is wrong with it."""
     data, tree, problems = parse_yaml(FILE, text)
     if problems:
         return Interests(), problems

@@ -83,6 +83,16 @@ class Planner:
         self._look_between(tx)
         return [(reader, self._kind(reader, seen, owed)) for reader in readers]
 
+    def kind_of(self, tx: Connection, reader: int) -> Kind | None:
+        """One reader, as selection sees them; None for who gets no issue of this cadence now."""
+        row = self._ready.row
+        found = people.readers_after(tx, row.cadence, reader - 1, 1)
+        if not found or found[0].row != reader:
+            return None
+        self._look_between(tx)
+        seen = plans.seen(tx, row.id, reader, reader, self._members)
+        return self._kind(found[0], seen, plans.owed_notices(tx, row.slot.due_at, reader, reader))
+
     def _look_between(self, tx: Connection) -> None:
         """Once: which readers get what the issue carries. Who joined the cadence since the draft may be owed more than it has."""
         if self._carried is None:

@@ -58,12 +58,20 @@ def selection_id(selection: Selection) -> str:
 
 def editions(workspace: Workspace, now: Ready) -> tuple[Looked, ...]:
     """Every distinct edition that readers get or would get, the one of most readers first; named by `selection_id`."""
+    return named(counted(workspace, now))
+
+
+def counted(workspace: Workspace, now: Ready) -> list[tuple[str, int]]:
+    """Each selection (JSON) that readers get or would get with their number; the empty string stands for those who get nothing."""
     with workspace.store.read() as tx:
         planned = outcomes.selections(tx, now.row.id) if now.row.planned is not None else None
-    if planned is None:
-        planned = explain.forecast_of(workspace, now)
-    found = [(Selection.model_validate_json(body), readers) for body, readers in planned if body]
-    looked = [Looked(selection_id(selection), readers, selection) for selection, readers in found]
+    return explain.forecast_of(workspace, now) if planned is None else planned
+
+
+def named(found: Iterable[tuple[str, int]]) -> tuple[Looked, ...]:
+    """The same as editions, the one of most readers first."""
+    chosen = [(Selection.model_validate_json(body), readers) for body, readers in found if body]
+    looked = [Looked(selection_id(selection), readers, selection) for selection, readers in chosen]
     return tuple(sorted(looked, key=lambda one: (-one.readers, one.name)))
 
 

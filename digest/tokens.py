@@ -1,6 +1,6 @@
 """Signed links: opaque, short, good for one purpose, and valid for as long as their key is kept.
 
-A token is key number (1 byte), for dated purposes the second it was made in (4 bytes), what it is about (16 bytes), and the
+A token is key number (1 byte), for dated purposes the second it was made in, or ends in, (4 bytes), what it is about (16 bytes), and the
 first 12 bytes of an HMAC over purpose and all of these, as 39 or 44 characters of URL-safe base64. It holds no address and
 no interest, and cannot be used for another purpose.
 """
@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from digest.errors import LinkError
 
-Purpose = Literal["unsubscribe", "preferences", "web", "confirm", "never", "undo", "form"]
+Purpose = Literal["unsubscribe", "preferences", "web", "confirm", "never", "undo", "form", "draft"]
 Keys = bytes | Mapping[int, bytes]  # by number; one alone is number 1
 
 PATHS: dict[Purpose, str] = {
@@ -27,21 +27,25 @@ PATHS: dict[Purpose, str] = {
     "never": "n",
     "undo": "undo",
     "form": "form",
+    "draft": "draft",
 }
-DATED: frozenset[Purpose] = frozenset({"preferences", "confirm", "undo", "form"})
+DATED: frozenset[Purpose] = frozenset({"preferences", "confirm", "undo", "form", "draft"})
+# Their date is the instant from which they are worth nothing; `read` refuses them then.
+ENDING: frozenset[Purpose] = frozenset({"draft"})
 _MAC_BYTES = 12  # 96 bits: a forger who tries a million a second needs 10^15 years on average
 _ABOUT_BYTES, _DATE_BYTES = 16, 4
 
 
 class Token(NamedTuple):
-    """What a genuine token says: whom or what it is about, and, for dated purposes, when it was made."""
+    """What a genuine token says: whom or what it is about, and, for dated purposes, when it was made (or ends: `ENDING`)."""
 
     about: str
     made_at: datetime | None
 
 
 def sign(purpose: Purpose, about: str, keys: Keys, made_at: datetime | None = None) -> str:
-    """The token for ``about``, an id of 32 hexadecimal characters. Dated purposes need ``made_at``, others ignore it.
+    """The token for ``about``, an id of 32 hexadecimal characters. Dated purposes need ``made_at`` (those of `ENDING` the instant
+    they end at), others ignore it.
 
     Raises:
         ValueError: a dated purpose without a date.
@@ -61,7 +65,7 @@ def read(purpose: Purpose, token: str, keys: Keys) -> Token:
     """What the token says.
 
     Raises:
-        LinkError: mangled, made for another purpose, or not ours; the text does not say which.
+        LinkError: mangled, made for another purpose, ended, or not ours; the text does not say which.
     """
     known = _by_number(keys)
     dated = _DATE_BYTES if purpose in DATED else 0
@@ -77,6 +81,8 @@ def read(purpose: Purpose, token: str, keys: Keys) -> Token:
     if key is None or not genuine or not spelt or len(body) != 1 + dated + _ABOUT_BYTES:
         raise LinkError("this link is not one of ours")
     made_at = datetime.fromtimestamp(int.from_bytes(body[1 : 1 + dated], "big"), UTC) if dated else None
+    if purpose in ENDING and made_at is not None and made_at <= datetime.now(UTC):
+        raise LinkError("this link is not one of ours")
     return Token(body[1 + dated :].hex(), made_at)
 
 

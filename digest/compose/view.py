@@ -17,7 +17,7 @@ from digest.compose.teaser import cut, wrap
 from digest.errors import RenderError
 from digest.model import Interest, Selection, Slot, Summary
 
-TAKEAWAY, LIMITS, NOTICE, LABEL = 200, 160, 700, 60  # grapheme clusters
+TITLE, TAKEAWAY, LIMITS, NOTICE, LABEL = 240, 200, 160, 700, 60  # grapheme clusters
 HTML, TEXT = "digest.mjml.j2", "digest.txt.j2"
 READER = {
     "greeting": markers.slot("GREETING"),
@@ -211,7 +211,7 @@ def _notice(catalogue: Catalogue, n: int, summary: Summary) -> View:
 
 
 def _about(look: Look, summary: Summary) -> View:
-    title = _fit(summary.title, 240)
+    title = _fit(summary.title, TITLE)
     try:
         url = clean.link(summary.url)
     except ValueError as error:

@@ -5,21 +5,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
-from digest.desk.cautions import Caution
-from digest.issue import Ready
-from digest.lint.editions import Looked
-from digest.model import Audience, Form, Frozen
+from digest import compose, issue, plan, review, select
+from digest.addresses import parse
+from digest.compose.render import SUFFIX
+from digest.compose.teaser import count
+from digest.desk.cautions import Caution, cautions
+from digest.errors import DigestError, IssueError
+from digest.issue import Material, Ready
+from digest.lint.editions import Looked, imagined_envelope, imagined_reader
+from digest.model import Audience, DeliveryState, Follower, Form, Frozen, Selection, Status
+from digest.store import fingerprint, outcomes, people, plans
+from digest.store.issues import IssueRow
 from digest.workspace import Workspace
 
+T = TypeVar("T")
 Sort = Literal["readers", "largest", "smallest", "warnings"]
+_KEPT = 4  # issues, of which each takes some megabytes
+_LONG_SUBJECT = 78
 
 
 class EditionLine(Frozen):
-    """One edition. ``id`` is what `review.find_edition` takes; ``roles`` are ``most readers``, ``largest``, ``smallest``,
+    """One edition. ``id`` is what `Editions.find` takes; ``roles`` are ``most readers``, ``largest``, ``smallest``,
     ``imagined reader``; ``name`` says what an imagined reader follows.
     """
 
@@ -41,7 +55,8 @@ class EditionLine(Frozen):
 class EditionTable(Frozen):
     """All editions of an issue, those of most readers first. ``imagined``: there are no readers, so these are of imagined ones.
 
-    ``nothing_for`` readers get nothing. ``readers_of``: how many get each piece, by id. ``cautions`` are about the draft.
+    ``nothing_for`` readers get nothing. ``readers_of``: how many get each piece, by id; ``left_out``: the pieces that are left out
+    of somebody's email for length. ``cautions`` are about the draft.
     """
 
     issue: str
@@ -51,15 +66,23 @@ class EditionTable(Frozen):
     nothing_for: int
     lines: tuple[EditionLine, ...]
     readers_of: dict[str, int]
+    left_out: frozenset[str]
     cautions: tuple[Caution, ...]
 
     def sorted(self, by: Sort = "readers") -> tuple[EditionLine, ...]:
         """The lines in another order."""
-        raise NotImplementedError
+        match by:
+            case "largest":
+                return tuple(sorted(self.lines, key=lambda one: (-one.html_bytes, one.id)))
+            case "smallest":
+                return tuple(sorted(self.lines, key=lambda one: (one.html_bytes, one.id)))
+            case "warnings":
+                return tuple(sorted(self.lines, key=lambda one: (-len(one.warnings), -one.readers, one.id)))
+        return self.lines
 
 
 class Page(NamedTuple):
-    """An edition as it would leave, to an imagined reader with links of nobody's."""
+    """An edition as it would leave, to an imagined reader with links of nobody's. ``html`` is empty where only text leaves."""
 
     looked: Looked
     subject: str
@@ -69,8 +92,27 @@ class Page(NamedTuple):
     eml: bytes
 
 
+class _Composed(NamedTuple):
+    key: str
+    row: IssueRow
+    material: Material
+    compiled: compose.CompiledIssue
+
+
+class _Listed(NamedTuple):
+    key: tuple[str, str]
+    table: EditionTable
+    looked: Mapping[str, Looked]
+
+
 class Editions:
     """Answers for one process, from several threads. Give it the workspace each time: its configuration may have changed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
+        self._composed: OrderedDict[str, _Composed] = OrderedDict()
+        self._listed: OrderedDict[str, _Listed] = OrderedDict()
 
     def ready(self, workspace: Workspace, name: str) -> Ready:
         """The issue composed as it is now; composed again only where something it follows from has changed.
@@ -78,32 +120,230 @@ class Editions:
         Raises:
             IssueError: no such issue. RenderError: a template is wrong. ConfigError: the interest lists are.
         """
-        raise NotImplementedError
+        with workspace.store.read() as tx:
+            row = issue.find(tx, name)
+            material = issue.material_of(tx, workspace, row)
+        key = _key(workspace, material, frozen=issue.is_frozen(row))
+        with self._turn(f"compose {name}"):  # two who ask at once wait for one to compose
+            kept = self._composed.get(name)
+            if kept is None or kept.key != key:
+                kept = _Composed(key, row, material, issue.compiled_of(workspace, row, material))
+                self._keep(self._composed, name, kept)
+        return Ready(row, kept.material, kept.compiled)
 
     def last_good(self, name: str) -> Ready | None:
         """What `ready` gave last without an error."""
-        raise NotImplementedError
+        kept = self._composed.get(name)
+        return None if kept is None else Ready(kept.row, kept.material, kept.compiled)
 
     def table(self, workspace: Workspace, name: str) -> EditionTable:
         """Every distinct edition; without readers those of imagined ones: one who follows everything, and one for each interest."""
-        raise NotImplementedError
+        return self._list(workspace, name).table
 
     def find(self, workspace: Workspace, name: str, wanted: str) -> Looked:
-        """The edition of that role or id.
+        """The edition of that role (``largest``, ``smallest``, ``most readers``, ``imagined reader``), id, or beginning of an id.
 
         Raises:
             IssueError: there is none.
         """
-        raise NotImplementedError
+        listed, role = self._list(workspace, name), wanted.replace("-", " ").lower()
+        lines = listed.table.lines
+        found = [one for one in lines if role in one.roles] or (
+            [one for one in lines if one.id.startswith(wanted.lower())] if len(wanted) >= 4 else []
+        )
+        if len(found) == 1:
+            return listed.looked[found[0].id]
+        roles = ", ".join(role for one in lines for role in one.roles) or "none, for nobody would get anything"
+        raise IssueError(f'{name} has no edition "{wanted}" ({roles}, or an id of `digest edition {name} list`)')
+
+    def _list(self, workspace: Workspace, name: str) -> _Listed:
+        ready = self.ready(workspace, name)
+        with workspace.store.read() as tx:
+            key = (ready.material.content_hash(ready.compiled), fingerprint.of_readers(tx, ready.row.cadence))
+        with self._turn(f"list {name}"):
+            kept = self._listed.get(name)
+            if kept is None or kept.key != key:
+                kept = _Listed(key, *listed(workspace, ready))
+                self._keep(self._listed, name, kept)
+        # Cautions follow from more than these (a source may be down since): they are cheap, and looked for each time.
+        now = cautions(workspace, name, ready.material)
+        return kept._replace(table=kept.table.model_copy(update={"cautions": now}))
+
+    def _turn(self, what: str) -> threading.Lock:
+        with self._lock:
+            return self._turns.setdefault(what, threading.Lock())
+
+    def _keep(self, where: OrderedDict[str, T], name: str, value: T) -> None:
+        with self._lock:
+            where[name] = value
+            where.move_to_end(name)
+            while len(where) > _KEPT:
+                where.popitem(last=False)
+
+
+def _key(workspace: Workspace, material: Material, *, frozen: bool) -> str:
+    """Another one means that the issue may compose otherwise."""
+    members = [[stored.seq for stored in some] for some in (material.members, material.carried, material.notices)]
+    basis = [material.frozen(), members, material.slot.model_dump(mode="json")]
+    if not frozen:
+        folder = workspace.path / "templates"
+        files = [(str(file.relative_to(folder)), file.stat()) for file in sorted(folder.rglob(f"*{SUFFIX}"))]
+        basis += [workspace.config.model_dump_json(), [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in files]]
+    return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()
+
+
+# --- the list ------------------------------------------------------------------------------------------------------------
+
+
+def listed(workspace: Workspace, ready: Ready) -> tuple[EditionTable, dict[str, Looked]]:
+    """Every distinct edition worked out now, without cautions, and each by its id."""
+    found = review.counted(workspace, ready)
+    real = review.named(found)
+    nothing = sum(readers for body, readers in found if not body)
+    if ready.row.planned is not None:
+        with workspace.store.read() as tx:
+            nothing = outcomes.counts(tx, ready.row.id)[DeliveryState.SKIPPED]
+    everything = review.imagined(ready)
+    looked = list(real) if real else list(_imagined(ready))
+    if real and everything is not None and everything.selection not in {one.selection for one in real}:
+        looked.append(everything)
+    roles = _roles(ready, looked, everything, real=bool(real))
+    lines = [_line(ready, one, roles.get(one.selection, ())) for one in looked]
+    readers_of: dict[str, int] = {}
+    for one in real:
+        for id in one.selection.teasers:
+            readers_of[id] = readers_of.get(id, 0) + one.readers
+    table = EditionTable(
+        issue=ready.row.name,
+        content_hash=ready.material.content_hash(ready.compiled),
+        imagined=not real,
+        readers=sum(one.readers for one in real),
+        nothing_for=nothing,
+        lines=tuple(lines),
+        readers_of=readers_of,
+        left_out=frozenset(id for one in real for id in one.selection.left_out),
+        cautions=(),
+    )
+    return table, {line.id: one for line, one in zip(lines, looked, strict=True)}
+
+
+def _imagined(ready: Ready) -> Iterator[Looked]:
+    """Without readers: who follows everything, and who follows one interest alone; each selection once."""
+    everything = review.imagined(ready)
+    if everything is None:
+        return
+    seen = {everything.selection}
+    yield everything
+    for one in ready.material.interests.all:
+        selection = _choose(ready, Follower(interests=(one.id,)))
+        if not selection.empty and selection not in seen:
+            seen.add(selection)
+            yield Looked(f"follows {one.label}", 0, selection)
+
+
+def _roles(ready: Ready, looked: Sequence[Looked], everything: Looked | None, *, real: bool) -> dict[Selection, tuple[str, ...]]:
+    roles: dict[Selection, list[str]] = {}
+    sizes = {one.selection: _bytes(ready, one.selection) for one in looked if one.readers or not real}
+    if sizes:
+        if real:
+            roles.setdefault(looked[0].selection, []).append("most readers")
+        roles.setdefault(max(sizes, key=lambda one: sizes[one]), []).append("largest")
+        roles.setdefault(min(sizes, key=lambda one: sizes[one]), []).append("smallest")
+    if everything is not None:
+        roles.setdefault(everything.selection, []).append(review.IMAGINED)
+    return {selection: tuple(found) for selection, found in roles.items()}
+
+
+def _bytes(ready: Ready, selection: Selection) -> int:
+    try:
+        return compose.make_edition(ready.compiled, selection).html_bytes
+    except DigestError:
+        return 0
+
+
+def _line(ready: Ready, one: Looked, roles: tuple[str, ...]) -> EditionLine:
+    selection, budget = one.selection, ready.material.rules.max_html_kb * 1024
+    warnings: list[str] = []
+    subject, preheader, size = "", "", 0
+    try:
+        edition = compose.make_edition(ready.compiled, selection)
+        subject, preheader, size = edition.subject, edition.preheader, edition.html_bytes
+    except DigestError as error:
+        warnings.append(f"cannot be composed, nobody would get it: {error}")
+    if size > budget:
+        warnings.append(f"larger than the {ready.material.rules.max_html_kb} KB it may have")
+    elif size > 0.95 * budget:
+        warnings.append(f"nearly as large as the {ready.material.rules.max_html_kb} KB it may have")
+    if selection.left_out:
+        warnings.append(f"{len(selection.left_out)} left out for length")
+    if count(subject) > _LONG_SUBJECT:
+        warnings.append(f"the subject has {count(subject)} characters")
+    return EditionLine(
+        id=review.selection_id(selection),
+        name=one.name if not one.readers else "",
+        roles=roles,
+        readers=one.readers,
+        teasers=len(selection.teasers),
+        notices=len(selection.notices),
+        left_out=len(selection.left_out),
+        html_bytes=size,
+        subject=subject,
+        preheader=preheader,
+        form=selection.form,
+        language=selection.language,
+        warnings=tuple(warnings),
+    )
+
+
+# --- one reader's --------------------------------------------------------------------------------------------------------
+
+
+def _choose(ready: Ready, follower: Follower) -> Selection:
+    return select.select(ready.material.catalogue, follower, ready.material.rules, plan.costs_of(ready.compiled)).selection
 
 
 def of_reader(workspace: Workspace, ready: Ready, address: str) -> Looked:
-    """What a subscriber got of the issue, or would get now.
+    """What a subscriber got of the issue, or would get now; for who gets no issue of this cadence now, what they would get if
+    they did.
 
     Raises:
         IssueError: nobody has that address, or there is nothing for them; the text never repeats it.
     """
-    raise NotImplementedError
+    try:
+        parsed = parse(address)
+    except ValueError as error:
+        raise IssueError(f"that is not an address: it {error}") from error
+    with workspace.store.read() as tx:
+        person = people.find(tx, workspace.store.vault, parsed)
+        if person is None:
+            raise IssueError("nobody on the list has that address; `digest subscribers list` shows who has")
+        delivery = outcomes.delivery_of(tx, ready.row.id, person.row)
+        planner = plan.Planner(workspace, ready)
+        kind = planner.kind_of(tx, person.row)
+        rows = [stored.row for stored in ready.material.members]
+        seen = frozenset(ready.material.ids[row] for row in plans.seen_before(tx, person.row, rows, ready.row.id))
+    one = person.subscriber
+    if delivery is not None and delivery.selection:
+        return Looked("a subscriber, as planned", 1, Selection.model_validate_json(delivery.selection))
+    if kind is not None:
+        chosen = planner.choose(kind)
+        if chosen is None:
+            raise IssueError("there is nothing in this issue for that reader; `digest why` tells why")
+        return Looked("a subscriber", 1, Selection.model_validate_json(chosen.selection))
+    follower = Follower(
+        interests=one.interests,
+        audience=one.audience,
+        seen=seen,
+        fewer=frozenset(one.fewer),
+        most=one.max_teasers,
+        form=one.form,
+        language=ready.compiled.spoken(one.language),
+    )
+    selection = _choose(ready, follower)
+    if selection.empty:
+        raise IssueError("there is nothing in this issue for that reader; `digest why` tells why")
+    state = f"is {one.status}" if one.status is not Status.ACTIVE else f"gets the {one.cadence} issues"
+    return Looked(f"a subscriber who {state}", 0, selection)
 
 
 def of_imagined(
@@ -119,7 +359,21 @@ def of_imagined(
     Raises:
         IssueError: there is no such interest, or nothing for them.
     """
-    raise NotImplementedError
+    known = {one.id: one.label for one in ready.material.interests.all}
+    for id in interests:
+        if id not in known:
+            raise IssueError(f'there is no interest "{id}" ({", ".join(known)})')
+    follower = Follower(
+        interests=tuple(dict.fromkeys(interests)),
+        audience=tuple(audience),
+        most=max_teasers,
+        form=form,
+        language=ready.compiled.spoken(language),
+    )
+    selection = _choose(ready, follower)
+    if selection.empty:
+        raise IssueError("there is nothing in this issue for somebody who follows only these")
+    return Looked(f"follows {', '.join(known[id] for id in follower.interests)}", 0, selection)
 
 
 def page(workspace: Workspace, ready: Ready, looked: Looked) -> Page:
@@ -128,9 +382,28 @@ def page(workspace: Workspace, ready: Ready, looked: Looked) -> Page:
     Raises:
         RenderError: it cannot be composed.
     """
-    raise NotImplementedError
+    mailbox = workspace.config.sender.unsubscribe_mailbox
+    look = ready.compiled.look
+    nobody = imagined_reader(look.url, f"mailto:{mailbox}" if mailbox else "")
+    edition = compose.make_edition(ready.compiled, looked.selection)
+    return Page(
+        looked=looked,
+        subject=edition.subject,
+        preheader=edition.preheader,
+        html="" if edition.plain_text else compose.html_of(edition, nobody),
+        text=compose.text_of(edition, nobody),
+        eml=compose.make_message(edition, nobody, imagined_envelope(look, ready.row.cadence)),
+    )
 
 
 def write(shown: Page, folder: Path) -> tuple[Path, ...]:
-    """Write HTML, text and ``.eml`` of an edition into a folder."""
-    raise NotImplementedError
+    """Write HTML, text and ``.eml`` of an edition into a folder, named by its id."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = review.selection_id(shown.looked.selection)
+    files: Iterable[tuple[str, bytes]] = (("html", shown.html.encode()), ("txt", shown.text.encode()), ("eml", shown.eml))
+    made = []
+    for suffix, body in files:
+        if body:
+            made.append(folder / f"{stem}.{suffix}")
+            made[-1].write_bytes(body)
+    return tuple(made)

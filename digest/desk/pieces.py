@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from digest import explain, select
+from digest.desk.draft import order_of
 from digest.issue import Ready
 from digest.model import Frozen
+from digest.select import Fate
 from digest.workspace import Workspace
 
 
@@ -41,6 +45,39 @@ class PieceLine(Frozen):
     fate: str
 
 
-def pieces(workspace: Workspace, ready: Ready, readers: dict[str, int]) -> tuple[PieceLine, ...]:
-    """All pieces of the issue in their order. ``readers`` by id is `editions.EditionTable.readers_of`."""
-    raise NotImplementedError
+def pieces(workspace: Workspace, ready: Ready, readers: Mapping[str, int], left_out: frozenset[str] = frozenset()) -> tuple[PieceLine, ...]:
+    """All pieces of the issue in their order. ``readers`` by id and ``left_out`` are those of `editions.EditionTable`."""
+    material = ready.material
+    known, own = material.catalogue, material.edits
+    sources = {stored.summary.id: stored.source for stored in (*material.members, *material.carried)}
+    labels = {one.id: one for one in material.interests.all}
+    lines = []
+    for place, id in enumerate(order_of(material), start=1):
+        piece, shown = known.summaries[id], material.shown[id]
+        takers = []
+        for interest in sorted(known.takers[id]):
+            pinned = (interest, id) in own.pinned
+            why = "pinned for this issue" if pinned else select.match(piece, labels[interest]).why
+            takers.append(Taker(interest=interest, label=labels[interest].label, why=why))
+        lines.append(
+            PieceLine(
+                id=id,
+                place=place,
+                title=shown.title,
+                takeaway=shown.takeaway,
+                own_title=piece.title,
+                own_takeaway=piece.takeaway,
+                limits=piece.limits,
+                evidence=piece.evidence.value if piece.evidence else "",
+                url=piece.url,
+                source=sources[id],
+                published_at=piece.published_at,
+                pinned=own.pin.get(id),
+                excluded=own.exclude.get(id),
+                rewritten=id in own.teasers,
+                takers=tuple(takers),
+                readers=readers.get(id, 0),
+                fate=explain.summary_fate(Fate.MEMBER, readers.get(id, 0), id in left_out, id in known.excluded),
+            )
+        )
+    return tuple(lines)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import secrets
+from datetime import UTC, datetime, timedelta
 
+from digest import issue, review, tokens
+from digest.errors import IssueError, LinkError
 from digest.model import Frozen
+from digest.store import now, shares
+from digest.store.shares import Share
 from digest.workspace import Workspace
 
 MAX_DAYS = 60
@@ -29,7 +34,19 @@ def make(workspace: Workspace, name: str, *, days: int = 7, edition: str = "") -
     Raises:
         IssueError: no such issue or edition, or not 1 to 60 days.
     """
-    raise NotImplementedError
+    if not 1 <= days <= MAX_DAYS:
+        raise IssueError(f"a link lasts 1 to {MAX_DAYS} days")
+    with workspace.store.read() as tx:
+        row = issue.find(tx, name)
+    if edition:
+        review.find_edition(workspace, review.ready(workspace, name), edition)
+    sid = secrets.token_hex(16)
+    with workspace.store.write() as tx:
+        at = now(tx).replace(microsecond=0)
+        shares.put(tx, sid, row.id, edition, workspace.who, at, at + timedelta(days=days))
+        made = shares.find(tx, sid)
+    assert made is not None
+    return _shared(workspace, made)
 
 
 def read(workspace: Workspace, token: str) -> Shared:
@@ -38,12 +55,19 @@ def read(workspace: Workspace, token: str) -> Shared:
     Raises:
         LinkError: not ours, expired or taken back; the text does not say which.
     """
-    raise NotImplementedError
+    sid = tokens.verify("draft", token, workspace.store.vault.link_keys)
+    with workspace.store.read() as tx:
+        found = shares.find(tx, sid)
+    if found is None or found.revoked_at is not None or found.expires_at <= datetime.now(UTC):
+        raise LinkError("this link is not one of ours")
+    return _shared(workspace, found)
 
 
 def every(workspace: Workspace, name: str = "") -> tuple[Shared, ...]:
     """All links that still work, the newest first."""
-    raise NotImplementedError
+    with workspace.store.read() as tx:
+        found = shares.alive(tx)
+    return tuple(_shared(workspace, one) for one in found if name in ("", one.issue))
 
 
 def revoke(workspace: Workspace, id: str) -> None:
@@ -52,4 +76,21 @@ def revoke(workspace: Workspace, id: str) -> None:
     Raises:
         IssueError: there is none with that id.
     """
-    raise NotImplementedError
+    with workspace.store.write() as tx:
+        if shares.find(tx, id) is None:
+            raise IssueError(f'there is no link "{id}"; `digest share --list` shows those that work')
+        shares.revoke(tx, id)
+
+
+def _shared(workspace: Workspace, one: Share) -> Shared:
+    url = tokens.link(workspace.config.newsletter.url, "draft", one.sid, workspace.store.vault.link_keys, one.expires_at)
+    return Shared(
+        id=one.sid,
+        issue=one.issue,
+        edition=one.edition,
+        url=url,
+        who=one.who,
+        made_at=one.made_at,
+        expires_at=one.expires_at,
+        revoked=one.revoked_at is not None,
+    )

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from digest.compose import CompiledIssue, Edition, Envelope, Reader, make_edition, make_message
+from digest.compose import CompiledIssue, Edition, Envelope, Look, Reader, make_edition, make_message
 from digest.errors import DigestError
 from digest.lint import RULES, check
 from digest.lint.letter import Letter, Piece
@@ -33,6 +33,17 @@ def imagined_reader(url: str, unsubscribe_mailto: str = "") -> Reader:
         preferences_url=f"{url}/p/{'imagined-' * 5}",
         web_url=f"{url}/w/{'imagined-' * 5}",
         unsubscribe_mailto=unsubscribe_mailto,
+    )
+
+
+def imagined_envelope(look: Look, cadence: str) -> Envelope:
+    """What stands around a letter to nobody."""
+    return Envelope(
+        message_id=f"<imagined@{look.list_domain}>",
+        date="Fri, 01 May 2026 09:00:00 +0000",  # any will do: it is the hand-over's, not the edition's
+        sender=look.sender,
+        reply_to=look.reply_to,
+        list_id=f"{cadence}.{look.list_domain}",
     )
 
 
@@ -71,16 +82,9 @@ def letter(
     ids = (*looked.selection.teasers, *looked.selection.notices)
     known = [summaries[id] for id in ids if id in summaries]
     look = compiled.look
-    envelope = Envelope(
-        message_id=f"<imagined@{look.list_domain}>",
-        date="Fri, 01 May 2026 09:00:00 +0000",  # any will do: it is the hand-over's, not the edition's
-        sender=look.sender,
-        reply_to=look.reply_to,
-        list_id=f"{cadence}.{look.list_domain}",
-    )
     return Letter(
         name=looked.name,
-        message=make_message(edition, imagined_reader(look.url, mailto), envelope),
+        message=make_message(edition, imagined_reader(look.url, mailto), imagined_envelope(look, cadence)),
         preheader=edition.preheader,
         language=look.language,
         url=look.url,

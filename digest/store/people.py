@@ -207,6 +207,25 @@ def count_readers(tx: Connection, cadence: str) -> int:
     return tx.execute(select(func.count()).select_from(t.subscriber).where(t.subscriber.c.cadence == cadence, writable())).scalar_one()
 
 
+def followed(tx: Connection) -> Iterator[tuple[str, ...]]:
+    """What each active subscriber follows, one after another; who follows nothing is left out."""
+    query = (
+        select(t.follows.c.subscriber_id, t.follows.c.interest)
+        .join(t.subscriber, t.subscriber.c.id == t.follows.c.subscriber_id)
+        .where(t.subscriber.c.status == Status.ACTIVE.value)
+        .order_by(t.follows.c.subscriber_id, t.follows.c.position)
+    )
+    here, interests = 0, list[str]()
+    for subscriber, interest in tx.execute(query, execution_options={"yield_per": 10_000}):
+        if subscriber != here and interests:
+            yield tuple(interests)
+            interests = []
+        here = subscriber
+        interests.append(interest)
+    if interests:
+        yield tuple(interests)
+
+
 def zones(tx: Connection, cadence: str) -> list[str]:
     """The zones that readers of a cadence name."""
     query = select(t.subscriber.c.zone).where(t.subscriber.c.cadence == cadence, t.subscriber.c.zone.is_not(None)).distinct()
