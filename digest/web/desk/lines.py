@@ -23,6 +23,11 @@ class Lines:
     looked: Mapping[str, Looked]
 
     @cached_property
+    def of_readers(self) -> int:
+        """How many of them somebody on the list gets."""
+        return sum(line.readers > 0 for line in self.table.lines)
+
+    @cached_property
     def _sorted(self) -> Mapping[Sort, tuple[EditionLine, ...]]:
         return {sort: self.table.sorted(sort) for sort in SORTS}
 

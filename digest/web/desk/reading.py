@@ -92,11 +92,11 @@ def editions(request: Request, name: str, _: Viewer) -> Response:
     number = request.query_params.get("page", "1")
     at = max(1, int(number)) if number.isascii() and number.isdecimal() and len(number) < 6 else 1
     lines: tuple[EditionLine, ...] = ()
-    table_of_lines, total = None, 0
+    table_of_lines, total, of_readers = None, 0, 0
     if not no_earlier(composed):
         found = table.lines(name)
         every = found.sorted(sort)
-        table_of_lines, total = found.table, len(every)
+        table_of_lines, total, of_readers = found.table, len(every), found.of_readers
         at = min(at, max(1, -(-total // PAGE)))
         lines = every[(at - 1) * PAGE : at * PAGE]
     material = composed.draft.material
@@ -108,6 +108,7 @@ def editions(request: Request, name: str, _: Viewer) -> Response:
         lines=lines,
         total=total,
         table=table_of_lines,
+        of_readers=of_readers,
         sort=sort,
         sorts=SORTS,
         at=at,
