@@ -205,8 +205,7 @@ class Table:
             wrong = tuple(_wrong(problem_of(line), workspace.path) for line in str(error).split("\n"))
             return Composed(draft, self._good.get(name), stamp, wrong)
         ready = Ready(draft.row, material, compiled)
-        if not quick or self._good.get(name) is None:
-            self._good.put(name, ready)
+        self._good.put(name, ready)
         return Composed(draft, ready, stamp)
 
     def lines(self, name: str) -> Lines:
@@ -219,7 +218,7 @@ class Table:
             stamp = f"{composed.stamp} {fingerprint.of_readers(tx, composed.ready.row.cadence)}"
         with self._alone(f"editions of {name}"):
             kept = self._editions.get(name)
-            if kept is not None and kept[0] == stamp:
+            if kept is not None and (kept[0] == stamp or composed.wrong):
                 return kept[1]
             found = lines_of(workspace, composed.ready)
             self._editions.put(name, (stamp, found))
