@@ -122,7 +122,9 @@ def editions(table: EditionTable, lines: Sequence[EditionLine], most: int) -> No
     same = commonprefix(subjects).rfind(" ") + 1 if len(set(subjects)) > 1 else 0  # the newsletter's name tells them not apart
     for one in lines[:most]:
         told = ", ".join(filter(None, (*one.roles, one.name if one.name not in one.roles else "", one.form, one.language)))
-        out.print(f"{one.id:<10} {one.readers:>8,} {one.teasers:>7} {one.html_bytes / 1024:>4.0f}  {_short(told or one.subject[same:], 46)}")
+        out.print(
+            f"{one.id:<10} {one.readers:>8,} {one.teasers:>7} {one.html_bytes / 1024:>4.0f}  {_short(told or one.subject[same:], 46)}"
+        )
         for warning in one.warnings:
             out.print(f"{'':>10} [yellow]{escape(warning)}[/yellow]")
     if len(lines) > most:

@@ -113,9 +113,7 @@ def _join_any(compiled: CompiledIssue, selection: Selection) -> Joined:
     )
     subject = phrases.subject(compiled.phrases, compiled.known, selection)
     bounds = compiled.slot_bytes
-    return Joined(
-        subject, lines.preheader, html, text, html.size + sum(bounds[slot] for slot in html.slots), len(selection.teasers)
-    )
+    return Joined(subject, lines.preheader, html, text, html.size + sum(bounds[slot] for slot in html.slots), len(selection.teasers))
 
 
 def _require_known(compiled: CompiledIssue, selection: Selection) -> None:

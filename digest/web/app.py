@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 import digest
 from digest import feedback, join, mail, readers, retention
+from digest.desk.editions import Editions
 from digest.errors import DigestError
 from digest.glimpse import Glimpse
 from digest.web import (
@@ -24,6 +25,7 @@ from digest.web import (
     api,
     archives,
     confirming,
+    drafts,
     failures,
     health,
     joining,
@@ -70,6 +72,7 @@ def make_app(workspace_path: Path) -> FastAPI:
             app.state.workspace = workspace
             app.state.glimpse = Glimpse(workspace)
             app.state.shelf = archives.Shelf()
+            app.state.editions = Editions()
             app.state.gate = Gate(workspace.config.pages.budgets)
             app.state.tries = admin.guard.Tries(workspace.config.admin.budgets)
             app.state.asked = lambda: loop.call_soon_threadsafe(asked.set)
@@ -102,7 +105,7 @@ def make_app(workspace_path: Path) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (joining, confirming, preferences, leaving, links, reading, archives, theme, health, api):
+    for part in (joining, confirming, preferences, leaving, links, reading, archives, drafts, theme, health, api):
         app.include_router(part.router)
     app.add_api_route("/webhooks/sendgrid", webhooks.endpoint, methods=["POST"], include_in_schema=False)
     app.mount("/static", _Static(directory=look.STATIC))

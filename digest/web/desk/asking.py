@@ -34,7 +34,7 @@ def why(request: Request, name: str, _: Viewer) -> Response:
     wrong, one = "", None
     key = request.query_params.get("reader", "")
     if composed.ready is not None:
-        found = pieces.pieces(workspace, composed.ready, dict(table.lines(name).readers_of))
+        found = pieces.pieces(workspace, composed.ready, table.lines(name).table.readers_of)
         if key:
             try:
                 address = table.picked(key)
@@ -137,10 +137,10 @@ def _beside(request: Request, name: str) -> tuple[str, int] | None:
     view = replace(view_of(request.query_params), view="mail", width=375)
     try:
         found = shown.find(table, name, which)
-        html = shown.letter(table, found).html
+        letter = shown.letter(table, found)
     except DigestError:
         return None
-    return frame_of(request, name, which, view, html), min(30_000, tall(len(html.encode()), len(found.looked.selection.teasers), 375))
+    return frame_of(request, name, which, view, letter.html), tall(letter, len(found.looked.selection.teasers), 375)
 
 
 @router.get("/rules")

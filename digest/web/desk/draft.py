@@ -9,13 +9,14 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-from digest import approval as issue_approval
 from digest import between, calendar, interests, issue, select, sources
+from digest.approval import rule_of
 from digest.config import FolderSource, TextSource
+from digest.edits import fold
 from digest.errors import IssueError, SourceError
 from digest.issue import Material
 from digest.model import UNPLANNED, IssueState, Slot, Summary
-from digest.store import catalogue, issues, people, plans
+from digest.store import catalogue, edits, issues, people, plans
 from digest.store.catalogue import Stored
 from digest.store.issues import IssueRow
 from digest.workspace import Workspace
@@ -69,7 +70,7 @@ class Draft:
     @cached_property
     def summaries(self) -> dict[str, Summary]:
         """Everything it could show, by id."""
-        return {one.summary.id: one.summary for one in (*self.material.notices, *self.material.carried, *self.material.members)}
+        return self.material.shown
 
 
 def slot_named(workspace: Workspace, name: str) -> Slot:
@@ -118,7 +119,7 @@ def draft_of(workspace: Workspace, name: str, files: Saved | None) -> Draft:
         row = issues.named(tx, name)
         slot = row.slot if row is not None else slot_named(workspace, name)
         troubles = [*_down(tx), *(files.troubles if files else ())]
-        approval = issue_approval.rule_of(workspace, slot.cadence)
+        approval = rule_of(workspace, slot.cadence)
         if row is not None and (issue.is_frozen(row) or files is None):
             return Draft(row, issue.material_of(tx, workspace, row), approval, troubles=tuple(troubles))
         known = catalogue.load(tx)
@@ -194,7 +195,8 @@ def _material(tx: Connection, workspace: Workspace, slot: Slot, row: IssueRow | 
     extra = tuple(one for one in found.sendable if one.row in wanted)
     languages = tuple(people.languages_used(tx, slot.cadence))
     lists, rules = interests.load(workspace.path), workspace.config.selection
-    return Material(slot, tuple(members), tuple(notices), lists, rules, extra, languages)
+    made = fold(edits.steps(tx, row.id) if row is not None else ())
+    return Material(slot, tuple(members), tuple(notices), lists, rules, extra, languages, made.edits, made.version)
 
 
 def _undrafted(slot: Slot) -> IssueRow:

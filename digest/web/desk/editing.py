@@ -46,9 +46,9 @@ def _page(
     height, frame = 0, ""
     try:
         found = shown.find(table, name, beside)
-        html = shown.letter(table, found).html
-        frame = frame_of(request, name, beside, _narrow(request), html)
-        height = min(30_000, tall(len(html.encode()), len(found.looked.selection.teasers), _narrow(request).width))
+        letter = shown.letter(table, found)
+        frame = frame_of(request, name, beside, _narrow(request), letter.html)
+        height = tall(letter, len(found.looked.selection.teasers), _narrow(request).width)
     except IssueError:
         pass  # there is nothing to show beside
     return page(
@@ -57,7 +57,7 @@ def _page(
         **common(composed, name, "edit"),
         now=edits.edited(workspace, name),
         steps=edits.steps(workspace, name)[::-1][:30],
-        pieces=pieces.pieces(workspace, ready, dict(table.lines(name).readers_of)),
+        pieces=pieces.pieces(workspace, ready, table.lines(name).table.readers_of),
         interests=[(one.id, one.label) for one in ready.material.interests.all],
         done=request.query_params.get("done", ""),
         error=error,

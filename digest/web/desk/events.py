@@ -79,7 +79,7 @@ async def watching(folder: Path, news: News, soon: Callable[[], None]) -> AsyncI
     stop = asyncio.Event()
 
     async def watch() -> None:
-        async for changes in awatch(folder.resolve(), watch_filter=Edited(), debounce=60, step=15, stop_event=stop, recursive=True):
+        async for changes in awatch(folder.resolve(), watch_filter=Edited(), debounce=25, step=8, stop_event=stop, recursive=True):
             threading.Thread(target=soon, daemon=True).start()
             news.tell(", ".join(sorted({Path(path).name for _, path in changes})[:5]))
 

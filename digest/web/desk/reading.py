@@ -15,13 +15,15 @@ from starlette.responses import RedirectResponse, Response
 from digest import calendar, screenshot
 from digest.addresses import masked
 from digest.compose.teaser import clusters
+from digest.desk.editions import EditionLine, Sort
 from digest.errors import IssueError
+from digest.lint import simulate
 from digest.lint.weight import CLIP_BYTES
 from digest.model import Audience
 from digest.store import issues
 from digest.web.desk import guard, shown
 from digest.web.desk.guard import Person
-from digest.web.desk.lines import PAGE, SORTS, Line, Sort
+from digest.web.desk.lines import PAGE, SORTS
 from digest.web.desk.look import base_of, page, table_of
 from digest.web.desk.table import Composed
 from digest.web.desk.view import MEDIA, PAPER, PROGRAMS, SCHEMES, VIEWS, View, changed, path_segment, tall, view_of
@@ -89,12 +91,12 @@ def editions(request: Request, name: str, _: Viewer) -> Response:
     sort: Sort = next((one for one in get_args(Sort) if one == asked), "readers")
     number = request.query_params.get("page", "1")
     at = max(1, int(number)) if number.isascii() and number.isdecimal() and len(number) < 6 else 1
-    lines: tuple[Line, ...] = ()
-    imagined, readers, total = False, 0, 0
+    lines: tuple[EditionLine, ...] = ()
+    table_of_lines, total, of_readers = None, 0, 0
     if not no_earlier(composed):
         found = table.lines(name)
         every = found.sorted(sort)
-        total, imagined, readers = len(every), found.imagined, found.readers
+        table_of_lines, total, of_readers = found.table, len(every), found.of_readers
         at = min(at, max(1, -(-total // PAGE)))
         lines = every[(at - 1) * PAGE : at * PAGE]
     material = composed.draft.material
@@ -105,8 +107,8 @@ def editions(request: Request, name: str, _: Viewer) -> Response:
         **common(composed, name, "editions"),
         lines=lines,
         total=total,
-        imagined=imagined,
-        readers=readers,
+        table=table_of_lines,
+        of_readers=of_readers,
         sort=sort,
         sorts=SORTS,
         at=at,
@@ -177,10 +179,11 @@ def edition(request: Request, name: str, which: str, _: Viewer) -> Response:
         schemes=SCHEMES,
         media=MEDIA,
         programs=PROGRAMS,
+        program_name=simulate.PROGRAMS[view.program].name if view.program else "",
         widths=screenshot.WIDTHS,
         frame=frame_of(request, name, which, view, letter.html),
         frame_width=width,
-        frame_height=min(30_000, tall(size, len(found.looked.selection.teasers), width)),
+        frame_height=tall(letter, len(found.looked.selection.teasers), width),
         size=size,
         clip=CLIP_BYTES,
         clipped=min(100, round(100 * size / CLIP_BYTES)),
@@ -188,7 +191,7 @@ def edition(request: Request, name: str, which: str, _: Viewer) -> Response:
         before=before,
         after=after,
         place=place,
-        total=len(last.all) if last is not None else 0,
+        total=len(last.table.lines) if last is not None else 0,
         fields=[(field, letter.headers(field)[n]) for field, n in _numbered(parsed.keys())] if view.view == "headers" else [],
         source=_source(letter.html, letter.text, letter.message, view),
         rows=[_row(program, letter.subject, letter.preheader, most) for program, most in _CUT.items()],
@@ -269,8 +272,6 @@ def _file(html: str, text: str, message: bytes, kind: str, view: View) -> bytes:
         return text.encode()
     if kind == "eml":
         return message
-    from digest.lint import simulate
-
     drawn = simulate.simulate(html, view.program).marked if view.program else html
     if kind == "pdf":
         return next(one.content for one in screenshot.pictures(drawn, widths=(), schemes=("light",), pdf=True))

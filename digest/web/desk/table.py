@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
-
 from digest import config, interests
 from digest.calendar import end_of_day
 from digest.compose.check import _problem as problem_of
@@ -26,7 +24,7 @@ from digest.config import FolderSource, TextSource
 from digest.errors import ConfigError, DigestError, RenderError
 from digest.issue import Ready, compiled_of, is_frozen
 from digest.problems import Problem
-from digest.store import catalogue, issues
+from digest.store import catalogue, edits, fingerprint, issues
 from digest.web.desk.draft import Draft, Saved, draft_of, in_one_language, saved
 from digest.web.desk.lines import Lines, lines_of
 from digest.workspace import Workspace
@@ -134,7 +132,11 @@ class Table:
             parts.append(self._of_saved(workspace))
         with workspace.store.read() as tx:
             row = issues.named(tx, name)
-            parts += [repr(row and row._replace(drafted_at=row.due_at)), str(catalogue.highest_seq(tx)), version_of(tx, name)]
+            parts += [
+                repr(row and row._replace(drafted_at=row.due_at)),
+                str(catalogue.highest_seq(tx)),
+                str(edits.version(tx, row.id) if row is not None else 0),
+            ]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     @staticmethod
@@ -203,8 +205,7 @@ class Table:
             wrong = tuple(_wrong(problem_of(line), workspace.path) for line in str(error).split("\n"))
             return Composed(draft, self._good.get(name), stamp, wrong)
         ready = Ready(draft.row, material, compiled)
-        if not quick or self._good.get(name) is None:
-            self._good.put(name, ready)
+        self._good.put(name, ready)
         return Composed(draft, ready, stamp)
 
     def lines(self, name: str) -> Lines:
@@ -212,12 +213,15 @@ class Table:
         composed = self.composed(name)
         if composed.ready is None:
             raise RenderError(NOTHING)
+        workspace = self.workspace()
+        with workspace.store.read() as tx:
+            stamp = f"{composed.stamp} {fingerprint.of_readers(tx, composed.ready.row.cadence)}"
         with self._alone(f"editions of {name}"):
             kept = self._editions.get(name)
-            if kept is not None and kept[0] == composed.stamp:
+            if kept is not None and (kept[0] == stamp or composed.wrong):
                 return kept[1]
-            found = lines_of(self.workspace(), composed.ready)
-            self._editions.put(name, (composed.stamp, found))
+            found = lines_of(workspace, composed.ready)
+            self._editions.put(name, (stamp, found))
             return found
 
     def last_lines(self, name: str) -> Lines | None:
@@ -294,8 +298,3 @@ def _wrong(problem: Problem, workspace: Path) -> Wrong:
     lines = text.split("\n")
     first, last = max(1, problem.line - AROUND), min(len(lines), problem.line + AROUND)
     return Wrong(problem, tuple((n, lines[n - 1], n == problem.line) for n in range(first, last + 1)))
-
-
-def version_of(tx: Connection, name: str) -> str:
-    """Which edits the issue has."""
-    return ""

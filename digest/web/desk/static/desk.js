@@ -46,7 +46,7 @@
     for (const name of ["width", "height", "title"]) if (frame.getAttribute(name) !== coming.getAttribute(name)) frame.setAttribute(name, coming.getAttribute(name));
     if (frame.getAttribute("src") !== coming.getAttribute("src")) exchange(frame, coming.getAttribute("src"));
   }
-  const way = (el, top) => { const names = []; for (; el && el !== top; el = el.parentElement) names.unshift(el.tagName + "." + el.className.replace(" stack", "")); return names.join(">"); };
+  const way = (el, top) => { const names = []; for (; el && el !== top; el = el.parentElement) names.unshift(el.tagName + "." + el.className.replace(" stack", "").trim()); return names.join(">"); };
   const sameWay = (a, topA, b, topB) => way(a, topA) === way(b, topB);
   function swapAround(old, fresh, frame, coming) {
     const next = [...fresh.childNodes], has = [...old.children].find((el) => el.contains(frame)), hasNext = [...fresh.children].find((el) => el.contains(coming));
@@ -65,10 +65,10 @@
   function exchange(frame, src) {
     const holder = frame.parentElement, next = frame.cloneNode();
     for (const one of holder.querySelectorAll("iframe.coming")) one.remove();
-    next.removeAttribute("id"); next.classList.add("coming"); next.setAttribute("src", src);
+    next.removeAttribute("id"); next.classList.add("coming"); next.setAttribute("aria-hidden", "true"); next.tabIndex = -1; next.setAttribute("src", src);
     holder.classList.add("stack");
     next.addEventListener("load", () => {
-      frame.remove(); next.classList.remove("coming"); next.id = "mail"; holder.classList.remove("stack");
+      frame.remove(); next.classList.remove("coming"); next.removeAttribute("aria-hidden"); next.removeAttribute("tabindex"); next.id = "mail"; holder.classList.remove("stack");
       document.documentElement.dataset.shown = String(Date.now());
     }, { once: true });
     holder.append(next);
