@@ -41,7 +41,8 @@ ABOUT: Mapping[Role, str] = MappingProxyType(
 # Each thing that can be done on the desk and in the admin, and the least role that may.
 ACTIONS: Mapping[str, Role] = MappingProxyType(
     {
-        "account.own": Role.VIEWER,  # one's own password, second factor, sessions
+        "account.own": Role.VIEWER,  # look, log out, end one's own sessions
+        "account.secure": Role.VIEWER,  # one's own password and second factor
         "issues.see": Role.VIEWER,
         "issues.edit": Role.EDITOR,
         "issues.test": Role.EDITOR,  # send one message of an issue to oneself
@@ -67,7 +68,7 @@ ACTIONS: Mapping[str, Role] = MappingProxyType(
 )
 
 # What needs a proof, not older than a few minutes, that it is still the person who logged in.
-FRESH = frozenset({"issues.send", "issues.decide", "readers.export", "readers.erase", "people.change", "audit.export"})
+FRESH = frozenset({"account.secure", "issues.send", "issues.decide", "readers.export", "readers.erase", "people.change", "audit.export"})
 
 
 class Person(Frozen):

@@ -79,6 +79,12 @@ def _entry(row: audit.Record) -> Entry:
     return Entry(**{**row._asdict(), "detail": json.loads(row.detail)})
 
 
+def named(workspace: Workspace) -> tuple[list[str], list[str]]:
+    """Everybody who stands in the log, and every action."""
+    with workspace.store.read() as tx:
+        return audit.named(tx)
+
+
 def verify(workspace: Workspace, anchor: str = "") -> Verdict:
     """Walk the whole log and check every link. ``anchor`` is an end that was kept elsewhere, ``SEQ:HASH``.
 

@@ -36,7 +36,8 @@ def fits(kept: str | None, password: str) -> bool:
     """Whether it is the password of that hash. Without a hash the same work is done, and the answer is no."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
-    against = kept or _nobody()
+    nobody = _nobody()  # made once, by whichever check comes first
+    against = kept or nobody
     with _turns:
         try:
             return _hasher().verify(against, password) and kept is not None
@@ -47,11 +48,6 @@ def fits(kept: str | None, password: str) -> bool:
 def is_dated(kept: str) -> bool:
     """Whether it was made with other settings than today's, and should be made anew."""
     return _hasher().check_needs_rehash(kept)
-
-
-def warm() -> None:
-    """Make what the first check needs beforehand, so that it takes no longer than the next."""
-    _nobody()
 
 
 def made_up() -> str:

@@ -106,21 +106,20 @@ def finish(workspace: Workspace, session: Session, typed: str) -> str | None:
     return None
 
 
-def prove(workspace: Workspace, session: Session, password: str, typed: str) -> str | None:
-    """Prove again who one is: password, and code where there is a second factor. Returns the session's new token, or None."""
+def prove(workspace: Workspace, session: Session, password: str, typed: str) -> bool:
+    """Prove again who one is: password, and code where there is a second factor. The session is fresh from then on."""
     person = check(workspace, session.person.name, password)
     if person is None or person.id != session.person.id:
-        return None
-    token = secrets.token_urlsafe(32)
+        return False
     with workspace.store.write() as tx:
         known = _known(tx, workspace, person)
         if known.totp is not None and not _code_fits(tx, workspace, known, typed):
             audit.record(tx, workspace, "login.wrong_code", known.person.name)
-            return None
-        if not accounts.renew(tx, session.sid, token_hash(token), stage="full"):
-            return None
+            return False
+        if not accounts.proved(tx, session.sid):
+            return False
         audit.record(tx, workspace, "login.proved_again", known.person.name)
-    return token
+    return True
 
 
 def leave(workspace: Workspace, session: Session) -> None:

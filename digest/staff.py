@@ -81,6 +81,17 @@ def set_password(workspace: Workspace, name: str, password: str, *, must_change:
         return ended
 
 
+def has_password(workspace: Workspace, name: str, password: str) -> bool:
+    """Whether that is the password somebody has now.
+
+    Raises:
+        AccountError: nobody has that name.
+    """
+    with workspace.store.read() as tx:
+        kept = _named(tx, workspace, name).password
+    return passwords.fits(kept, password)
+
+
 def disable(workspace: Workspace, name: str) -> int:
     """They may no longer log in, and their sessions end. The name stays, for the log. Returns how many sessions.
 
@@ -172,6 +183,16 @@ def new_codes(workspace: Workspace, name: str) -> tuple[str, ...]:
         accounts.put_codes(tx, known.row, [code_hash(workspace, known.person.id, one) for one in codes])
         audit.record(tx, workspace, "people.recovery_codes", known.person.name)
     return tuple(codes)
+
+
+def codes_left(workspace: Workspace, name: str) -> int:
+    """How many recovery codes somebody has not used.
+
+    Raises:
+        AccountError: nobody has that name.
+    """
+    with workspace.store.read() as tx:
+        return accounts.codes_left(tx, _named(tx, workspace, name).row)
 
 
 def code_hash(workspace: Workspace, pid: str, code: str) -> str:

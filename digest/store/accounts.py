@@ -177,6 +177,12 @@ def renew(tx: Connection, sid: str, token_hash: str, *, stage: str) -> bool:
     return bool(tx.execute(update(t.session).where(t.session.c.sid == sid).values(**values)).rowcount)
 
 
+def proved(tx: Connection, sid: str) -> bool:
+    """Whoever uses the session has proven again who they are. False if it has ended meanwhile."""
+    at = now(tx)
+    return bool(tx.execute(update(t.session).where(t.session.c.sid == sid).values(seen_at=at, fresh_at=at)).rowcount)
+
+
 def seen(tx: Connection, sid: str) -> None:
     """It was used."""
     tx.execute(update(t.session).where(t.session.c.sid == sid).values(seen_at=now(tx)))

@@ -19,7 +19,22 @@ import digest
 from digest import feedback, join, mail, readers, retention
 from digest.errors import DigestError
 from digest.glimpse import Glimpse
-from digest.web import api, archives, confirming, failures, health, joining, leaving, links, look, preferences, reading, theme, webhooks
+from digest.web import (
+    admin,
+    api,
+    archives,
+    confirming,
+    failures,
+    health,
+    joining,
+    leaving,
+    links,
+    look,
+    preferences,
+    reading,
+    theme,
+    webhooks,
+)
 from digest.web.guard import Gate
 from digest.workspace import Workspace, open_workspace
 
@@ -53,6 +68,7 @@ def make_app(workspace_path: Path) -> FastAPI:
             app.state.glimpse = Glimpse(workspace)
             app.state.shelf = archives.Shelf()
             app.state.gate = Gate(workspace.config.pages.budgets)
+            app.state.tries = admin.guard.Tries(workspace.config.admin.budgets)
             app.state.asked = lambda: loop.call_soon_threadsafe(asked.set)
             app.state.sendgrid = webhooks.of_workspace(
                 workspace.path, workspace.store, workspace.config.delivery.sendgrid.webhook_keys, news.set
@@ -88,6 +104,7 @@ def make_app(workspace_path: Path) -> FastAPI:
     app.add_api_route("/webhooks/sendgrid", webhooks.endpoint, methods=["POST"], include_in_schema=False)
     app.mount("/static", _Static(directory=look.STATIC))
     app.add_api_route("/favicon.ico", _favicon, methods=["GET", "HEAD"], include_in_schema=False)
+    admin.mount(app)
     failures.handle(app)
     app.add_middleware(api.Origins)
     app.add_middleware(look.Headers)

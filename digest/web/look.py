@@ -139,6 +139,11 @@ class Form:
         """All values of a field, each once."""
         return tuple(dict.fromkeys(value[:200] for key, value in self._pairs if key == name))
 
+    @property
+    def pairs(self) -> Sequence[tuple[str, str]]:
+        """All fields as they came."""
+        return tuple(self._pairs)
+
     def has(self, name: str) -> bool:
         """Whether a field came at all."""
         return any(key == name for key, _ in self._pairs)

@@ -60,10 +60,14 @@ def test_every_connection_keeps_what_it_commits(store):
             assert tx.exec_driver_sql("SHOW fsync").scalar() == "on"
 
 
-def test_the_migrations_lead_to_the_tables_that_the_program_uses(store):
+def migrations():
     script = Config()
     script.set_main_option("script_location", str(REPOSITORY / "digest/store/migrations"))
-    assert ScriptDirectory.from_config(script).get_current_head() == HEAD
+    return ScriptDirectory.from_config(script)
+
+
+def test_the_migrations_lead_to_the_tables_that_the_program_uses(store):
+    assert migrations().get_current_head() == HEAD
     with store.read() as tx:
         assert version(tx) == HEAD
         assert compare_metadata(MigrationContext.configure(tx), metadata) == []
