@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ def check(workspace: Workspace, name: str, password: str) -> Person | None:
     if good and known is not None and known.person.disabled_at is None:
         return known.person
     with store.write() as tx:  # one record whoever it was: what nobody is called may be a password typed in the wrong place
-        audit.record(tx, workspace, "login.refused", known.person.name if known else "nobody")
+        audit.record(tx, _as(workspace, "(not logged in)"), "login.refused", known.person.name if known else "")
     return None
 
 
@@ -100,7 +101,7 @@ def finish(workspace: Workspace, session: Session, typed: str) -> str | None:
         if how and accounts.renew(tx, session.sid, token_hash(token), stage="full"):
             _in(tx, workspace, known, how)
             return token
-        audit.record(tx, workspace, "login.wrong_code", known.person.name)
+        audit.record(tx, _as(workspace, known.person.name), "login.wrong_code", known.person.name)
         if accounts.wrong_code(tx, session.sid) >= MOST_WRONG_CODES:
             accounts.end(tx, session.sid)
     return None
@@ -114,11 +115,11 @@ def prove(workspace: Workspace, session: Session, password: str, typed: str) -> 
     with workspace.store.write() as tx:
         known = _known(tx, workspace, person)
         if known.totp is not None and not _code_fits(tx, workspace, known, typed):
-            audit.record(tx, workspace, "login.wrong_code", known.person.name)
+            audit.record(tx, _as(workspace, known.person.name), "login.wrong_code", known.person.name)
             return False
         if not accounts.proved(tx, session.sid):
             return False
-        audit.record(tx, workspace, "login.proved_again", known.person.name)
+        audit.record(tx, _as(workspace, known.person.name), "login.proved_again", known.person.name)
     return True
 
 
@@ -126,7 +127,7 @@ def leave(workspace: Workspace, session: Session) -> None:
     """Log out."""
     with workspace.store.write() as tx:
         if accounts.end(tx, session.sid):
-            audit.record(tx, workspace, "logout", session.person.name)
+            audit.record(tx, _as(workspace, session.person.name), "logout", session.person.name)
 
 
 def token_hash(token: str) -> str:
@@ -139,6 +140,10 @@ def csrf(token: str) -> str:
     return hashlib.sha256(b"form of " + token.encode()).hexdigest()
 
 
+def _as(workspace: Workspace, name: str) -> Workspace:
+    return replace(workspace, who=name, web=True)
+
+
 def _known(tx: Connection, workspace: Workspace, person: Person) -> Known:
     known = accounts.find(tx, workspace.store.vault, person.id)
     assert known is not None, "people are never deleted"
@@ -148,7 +153,7 @@ def _known(tx: Connection, workspace: Workspace, person: Person) -> Known:
 def _in(tx: Connection, workspace: Workspace, known: Known, how: str) -> None:
     at: datetime = now(tx)
     accounts.change(tx, known.row, signed_in_at=at)
-    audit.record(tx, workspace, "login", known.person.name, how=how)
+    audit.record(tx, _as(workspace, known.person.name), "login", known.person.name, how=how)
 
 
 def _code_fits(tx: Connection, workspace: Workspace, known: Known, typed: str) -> str:

@@ -181,7 +181,7 @@ class Tries:
     def admits(self, name: str, where: str) -> bool:
         """Whether one more is within the budgets; the same for a name that nobody has."""
         name = name.strip().lower()[:40]
-        asked = ((self._one, f"one:{where}:{name}"), (self._network, f"network:{where}"), (self._name, f"name:{name}"), (self._all, "all"))
+        asked = ((self._network, f"network:{where}"), (self._one, f"one:{where}:{name}"), (self._name, f"name:{name}"), (self._all, "all"))
         return all(self._limiter.hit(item, key) for item, key in asked)
 
 

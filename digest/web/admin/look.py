@@ -66,7 +66,7 @@ def page(request: Request, name: str, /, *, status: int = 200, headers: Mapping[
             letter=letter,
             person=person,
             csrf=session.csrf if session is not None else "",
-            sections=sections_of(person),
+            navigation=sections_of(person),
             path=request.url.path,
             may=lambda action: person is not None and may(person.role, action),
             **data,
