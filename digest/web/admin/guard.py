@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
@@ -94,8 +95,9 @@ def session_of(request: Request, stage: str = "full") -> Session:
 
 
 def acting(request: Request) -> Workspace:
-    """The workspace as the person who is logged in acts on it: what they do is recorded under their name."""
-    return replace(workspace_of(request), who=who(request).name, web=True)
+    """The workspace as the person who is logged in acts on it, now: what they do is recorded under their name."""
+    workspace = workspace_of(request)  # opened when the server began, which may be weeks ago
+    return replace(workspace, who=who(request).name, web=True, on=workspace.today, at=datetime.now(UTC))
 
 
 # --- routes --------------------------------------------------------------------------------------------------------------
