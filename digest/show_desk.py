@@ -122,9 +122,8 @@ def editions(table: EditionTable, lines: Sequence[EditionLine], most: int) -> No
     same = commonprefix(subjects).rfind(" ") + 1 if len(set(subjects)) > 1 else 0  # the newsletter's name tells them not apart
     for one in lines[:most]:
         told = ", ".join(filter(None, (*one.roles, one.name if one.name not in one.roles else "", one.form, one.language)))
-        out.print(
-            f"{one.id:<10} {one.readers:>8,} {one.teasers:>7} {one.html_bytes / 1024:>4.0f}  {_short(told or one.subject[same:], 46)}"
-        )
+        said = _short(told or one.subject[same:], 46)
+        out.print(f"{one.id:<10} {one.readers:>8,} {one.teasers:>7} {one.html_bytes / 1024:>4.0f}  {said}")
         for warning in one.warnings:
             out.print(f"{'':>10} [yellow]{escape(warning)}[/yellow]")
     if len(lines) > most:
@@ -143,7 +142,7 @@ def since_approval(name: str, found: Sequence[Differs] | None, standing: Approva
         at = standing.last.at.astimezone(ZoneInfo(zone))
         out.print(f"[bold]{name}[/bold] was approved last by {escape(standing.last.who)} at {at:%Y-%m-%d %H:%M} ({zone})")
         for one in found:
-            out.print(f"  {escape(one.text)}")
+            out.print("  " + escape(one.text).replace("\n", "\n    "))
             for line in one.new.split("\n")[2:42] if one.kind == "template" else ():
                 colour = {"+": "green", "-": "red"}.get(line[:1], "dim")
                 out.print(f"    [{colour}]{escape(line)}[/{colour}]")
