@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from digest import select
+from digest.interests import Interests
 from digest.model import IssueState, Slot, Summary
 from digest.store import catalogue, issues
 from digest.workspace import Workspace
@@ -14,31 +16,66 @@ from digest.workspace import Workspace
 _MOST_WORDS = 12
 
 
+class Known(NamedTuple):
+    """A piece by its newest revision: what of it is searched, and the interests that take it. It costs, so it is kept."""
+
+    piece: Summary
+    text: str
+    follows: frozenset[str]
+
+
 @dataclass(frozen=True)
 class Archive:
-    """Pieces with the newest first, and the issues that had each. ``changed_at`` is when any of it last changed."""
+    """Pieces with the newest first, and the issues that had each. ``changed_at`` is when any of it last changed.
+
+    ``known`` has each piece by its newest arrival number, ``by_id`` the same by its id, both as ``lists`` had the interests.
+    ``mark`` is what the database had; with the same mark it is the same until ``until``, when the time of a notice comes.
+    """
 
     pieces: tuple[Summary, ...]
     issues: tuple[tuple[Slot, tuple[Summary, ...]], ...]
     changed_at: datetime | None
+    lists: Interests
+    known: Mapping[int, Known]
+    by_id: Mapping[str, Known]
+    mark: tuple[object, ...]
+    until: datetime
+
+    def about(self, interest: str) -> tuple[Summary, ...]:
+        """The pieces of one interest."""
+        return tuple(piece for piece in self.pieces if interest in self.by_id[piece.id].follows)
 
 
-def load(workspace: Workspace) -> Archive:
-    """Everything in issues that have begun to go out. What is held back is left out; what was retracted stays, with its notice."""
+def load(workspace: Workspace, lists: Interests, before: Archive | None = None) -> Archive:
+    """Everything in issues that have begun to go out. What is held back is left out; what was retracted stays, with its notice.
+
+    Only what is new since ``before`` is read and matched.
+    """
+    kept = before.known if before is not None and before.lists is lists else {}
+    at = max(workspace.at, datetime.now(UTC))  # a server runs for weeks
     with workspace.store.read() as tx:
         gone = [row for row in issues.every(tx) if row.state in (IssueState.SENDING, IssueState.FINISHED)]
-        members = {row.name: [summary for summary, _ in issues.members(tx, row.id)] for row in gone}
-        now = catalogue.newest(tx, sorted({row for rows in members.values() for row in rows}))
-        revised_at = catalogue.revised_at(tx, sorted(now))
-    at = max(workspace.at, datetime.now(UTC))  # a server runs for weeks
-    shown = {row: _told(piece, at) for row, piece in now.items() if not piece.hold}
+        mark = (*catalogue.mark(tx), *(row.id for row in gone))
+        if before is not None and before.lists is lists and before.mark == mark and at < before.until:
+            return before
+        members = issues.members_of(tx, [row.id for row in gone])
+        stands = catalogue.newest_seqs(tx, sorted({row for rows in members.values() for row in rows}))
+        fresh = catalogue.load(tx, sorted(set(stands.values()) - set(kept)))
+        revised_at = catalogue.revised_at(tx, sorted(stands))
+    follows = select.catalogue([stored.summary for stored in fresh], lists).follows
+    known = {seq: kept[seq] for seq in set(stands.values()) if seq in kept}
+    known |= {one.seq: Known(one.summary, _text(one.summary), follows[one.summary.id]) for one in fresh}
+    shown = {row: _told(known[seq].piece, at) for row, seq in stands.items() if not known[seq].piece.hold}
     listed = []
     for issue in gone:
-        unique = {shown[row].id: shown[row] for row in members[issue.name] if row in shown}
+        unique = {shown[row].id: shown[row] for row in members[issue.id] if row in shown}
         listed.append((issue.slot, _newest_first(list(unique.values()))))
     pieces = _newest_first(list({piece.id: piece for piece in shown.values()}.values()))
     stamps = [at for at in (*(issue.planned_at for issue in gone), revised_at) if at]
-    return Archive(pieces, tuple(listed), max(stamps, default=None))
+    by_id = {one.piece.id: one for one in known.values()}
+    ahead = [one.piece.notice.at for one in known.values() if one.piece.notice and not select.told(one.piece.notice, at)]
+    until = min(ahead, default=datetime.max.replace(tzinfo=UTC))
+    return Archive(pieces, tuple(listed), max(stamps, default=None), lists, known, by_id, mark, until)
 
 
 def _told(piece: Summary, at: datetime) -> Summary:
@@ -50,13 +87,12 @@ def _newest_first(pieces: list[Summary]) -> tuple[Summary, ...]:
     return tuple(sorted(pieces, key=lambda piece: (piece.published_at, piece.id), reverse=True))
 
 
-def found(pieces: Sequence[Summary], words: str) -> tuple[Summary, ...]:
+def found(archive: Archive, words: str) -> tuple[Summary, ...]:
     """The pieces that have every one of these words, or words that begin with them, in title, takeaway, text, tags or journal."""
     wanted = [f" {word}" for word in select.fold(_spaced(words)).split()[:_MOST_WORDS]]
     if not wanted:
         return ()
-    texts = ((piece, _text(piece)) for piece in pieces)
-    return tuple(piece for piece, text in texts if all(word in text for word in wanted))
+    return tuple(piece for piece in archive.pieces if all(word in archive.by_id[piece.id].text for word in wanted))
 
 
 def _text(piece: Summary) -> str:

@@ -47,7 +47,7 @@ class Glimpse:
             if self._counts is not None and now.timestamp() - self._counts[0] < _FRESH_S and self._counts[1] == id(lists):
                 return self._counts[2]
         with self._workspace.store.read() as tx:
-            pieces = [stored.summary for stored in catalogue.load(tx)]
+            pieces = [stored.summary for stored in catalogue.published_after(tx, now - LATELY)]
         shown = [piece for piece in pieces if now - LATELY < piece.published_at <= now and not select.unwanted(piece, now)]
         matched = select.catalogue(shown, lists)
         counts = {one.id: sum(one.id in ids for ids in matched.follows.values()) for one in lists.all}

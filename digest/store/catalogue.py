@@ -202,6 +202,12 @@ def highest_seq(tx: Connection) -> int:
     return tx.execute(select(func.max(t.revision.c.seq))).scalar() or 0
 
 
+def mark(tx: Connection) -> tuple[int, int]:
+    """What changes with every summary that arrives, changes, or turns out to be another one."""
+    same = tx.execute(select(func.count()).where(t.summary.c.same_as.is_not(None))).scalar_one()
+    return highest_seq(tx), same
+
+
 def count(tx: Connection) -> int:
     """How many summaries are kept."""
     return tx.execute(select(func.count()).select_from(t.summary)).scalar_one()
@@ -232,6 +238,22 @@ def newest(tx: Connection, rows: Sequence[int]) -> dict[int, Summary]:
         stands |= dict(tx.execute(query.where(t.summary.c.id.in_(part or ()))).all())
     known = {stored.row: stored.summary for stored in load(tx, rows=sorted(set(stands.values())))}
     return {row: known[now] for row, now in stands.items() if now in known}
+
+
+def newest_seqs(tx: Connection, rows: Sequence[int]) -> dict[int, int]:
+    """The newest arrival number of each of these rows; a row that turned out to be another piece has that piece's."""
+    now = t.summary.alias()
+    found: dict[int, int] = {}
+    for part in _parts(rows) if rows else ():
+        query = select(t.summary.c.id, now.c.seq).join(now, now.c.id == func.coalesce(t.summary.c.same_as, t.summary.c.id))
+        found |= dict(tx.execute(query.where(t.summary.c.id.in_(part or ()))).all())
+    return found
+
+
+def published_after(tx: Connection, after: datetime) -> list[Stored]:
+    """The summaries of then and later, as they are now."""
+    query = select(t.summary.c.id).where(t.summary.c.published_at > after, t.summary.c.same_as.is_(None))
+    return load(tx, rows=list(tx.execute(query).scalars()))
 
 
 def revised_at(tx: Connection, rows: Sequence[int]) -> datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -150,6 +150,16 @@ def members(tx: Connection, issue: int) -> list[tuple[int, int]]:
     """The members of an issue, as (summary, arrival number)."""
     query = select(t.member.c.summary_id, t.member.c.seq).where(t.member.c.issue_id == issue).order_by(t.member.c.summary_id)
     return list(tx.execute(query))
+
+
+def members_of(tx: Connection, wanted: Collection[int]) -> dict[int, list[int]]:
+    """The summaries of each of these issues."""
+    found: dict[int, list[int]] = {issue: [] for issue in wanted}
+    m = t.member.c
+    for row in tx.execute(select(m.issue_id, m.summary_id).order_by(m.issue_id, m.summary_id)):
+        if row.issue_id in found:
+            found[row.issue_id].append(row.summary_id)
+    return found
 
 
 def move_issue(tx: Connection, issue: int, state: IssueState, *, who: str = PROGRAM, detail: str = "", **values: Any) -> None:

@@ -71,7 +71,7 @@ def make_app(workspace_path: Path) -> FastAPI:
             workspace.store.backend.turn_s = _TURN_S
             app.state.workspace = workspace
             app.state.glimpse = Glimpse(workspace)
-            app.state.shelf = archives.Shelf()
+            app.state.shelf = archives.Shelf(workspace, app.state.glimpse)
             app.state.editions = Editions()
             app.state.gate = Gate(workspace.config.pages.budgets)
             app.state.tries = admin.guard.Tries(workspace.config.admin.budgets)
@@ -85,6 +85,7 @@ def make_app(workspace_path: Path) -> FastAPI:
                 _mail(workspace, asked, background),
                 _tidy(workspace, background),
                 _prune(workspace, background),
+                _warm(app.state.glimpse, app.state.shelf, background),
             )
             tasks = [asyncio.create_task(work) for work in loops]
             try:
@@ -194,6 +195,19 @@ async def _mail(workspace: Workspace, asked: asyncio.Event, background: _Backgro
             _complain("sign-ups could not be worked on", "mail", error)
             asked.set()
             await asyncio.sleep(_RETRY_S)
+
+
+async def _warm(glimpse: Glimpse, shelf: archives.Shelf, background: _Background) -> None:
+    """Work out what the first visitors would wait for."""
+
+    def work() -> None:
+        glimpse.counts()
+        shelf.warm()
+
+    try:
+        await background.run(work)
+    except Exception as error:  # it is tried again when somebody asks
+        _complain("the archive could not be read", "warm", error)
 
 
 async def _tidy(workspace: Workspace, background: _Background) -> None:

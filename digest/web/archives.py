@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
+import time
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Annotated, Any
@@ -11,15 +13,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import Response
 
-from digest import archive, feedout, select
+from digest import archive, feedout
 from digest.archive import Archive
 from digest.feedout import Channel
+from digest.glimpse import Glimpse
 from digest.interests import Interests
 from digest.model import Interest, Summary
 from digest.tongue import Tongue, choose
 from digest.web.look import Form, form_of, render, tongue_for, workspace_of
 from digest.web.shown import Shown, shown
 from digest.webcopy import said
+from digest.workspace import Workspace
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,23 +38,42 @@ _PRIVATE = ("/c/", "/n/", "/p/", "/u/", "/w/", "/api/", "/links")
 
 
 class Shelf:
-    """Keeps the archive for a minute, with the subjects of each piece, so that crawlers do not read the database each time."""
+    """Keeps the archive and looks once a minute what is new, so that crawlers do not read the database each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, workspace: Workspace, glimpse: Glimpse) -> None:
+        self._workspace, self._glimpse = workspace, glimpse
         self._lock = threading.Lock()
+        self._kept: tuple[float, Archive] | None = None
         self.since = datetime.now(UTC)  # the lists and the program are as they are now
-        self._kept: tuple[float, Interests, Archive, dict[str, frozenset[str]]] | None = None
 
-    def get(self, request: Request) -> tuple[Archive, dict[str, frozenset[str]]]:
-        """The archive, and by piece the interests that take it."""
-        lists, now = request.app.state.glimpse.lists(), datetime.now(UTC).timestamp()
+    def get(self) -> Archive:
+        """The archive as it was a minute ago at most; while one looks what is new, the others are not kept waiting."""
+        kept = self._kept
+        if kept is not None and (self._fresh(kept) or not self._lock.acquire(blocking=False)):
+            return kept[1]
+        if kept is None:
+            self._lock.acquire()
+        try:
+            if self._kept is None or not self._fresh(self._kept):
+                self._kept = (time.monotonic(), self._load(self._kept[1] if self._kept is not None else None))
+            return self._kept[1]
+        finally:
+            self._lock.release()
+
+    def warm(self) -> None:
+        """Read what takes long, so that whoever asks first only looks what is new since."""
         with self._lock:
-            if self._kept is None or now - self._kept[0] > _FRESH_S or self._kept[1] is not lists:
-                if self._kept is not None and self._kept[1] is not lists:
-                    self.since = datetime.now(UTC)
-                loaded = archive.load(workspace_of(request))
-                self._kept = (now, lists, loaded, dict(select.catalogue(loaded.pieces, lists).follows))
-            return self._kept[2], self._kept[3]
+            if self._kept is None:
+                self._kept = (-math.inf, self._load(None))
+
+    def _fresh(self, kept: tuple[float, Archive]) -> bool:
+        return time.monotonic() - kept[0] <= _FRESH_S and kept[1].lists is self._glimpse.lists()
+
+    def _load(self, before: Archive | None) -> Archive:
+        lists = self._glimpse.lists()
+        if before is not None and before.lists is not lists:
+            self.since = datetime.now(UTC)
+        return archive.load(self._workspace, lists, before)
 
 
 def _interest(request: Request, id: str) -> Interest:
@@ -102,7 +125,7 @@ def _page(request: Request, spoken: Tongue, **data: Any) -> str:
 def by_date(request: Request) -> Response:
     """Every issue, the newest first, and the subjects."""
     spoken = tongue_for(request)
-    kept, _ = request.app.state.shelf.get(request)
+    kept = request.app.state.shelf.get()
     listed = [(slot.name, spoken.day(slot.local_date), len(pieces)) for slot, pieces in kept.issues if pieces]
     body = _page(request, spoken, heading=spoken.t("Archive"), issues=listed, place="all")
     return _public(request, body.encode(), "text/html; charset=utf-8", None, varies=True)
@@ -113,8 +136,8 @@ def search(request: Request, form: Annotated[Form, Depends(form_of)]) -> Respons
     """What has these words. A form that is posted: what somebody looks for stands in no address and no log."""
     spoken = tongue_for(request, form.one("lang"))
     words = form.one("words", 200)
-    kept, _ = request.app.state.shelf.get(request)
-    pieces = archive.found(kept.pieces, words)
+    kept = request.app.state.shelf.get()
+    pieces = archive.found(kept, words)
     body = _page(
         request,
         spoken,
@@ -131,7 +154,7 @@ def search(request: Request, form: Annotated[Form, Depends(form_of)]) -> Respons
 def one_issue(request: Request, name: str) -> Response:
     """The pieces of one issue."""
     spoken = tongue_for(request)
-    kept, _ = request.app.state.shelf.get(request)
+    kept = request.app.state.shelf.get()
     found = next(((slot, pieces) for slot, pieces in kept.issues if slot.name == name and pieces), None)
     if found is None:
         raise HTTPException(404)
@@ -144,8 +167,8 @@ def one_issue(request: Request, name: str) -> Response:
 def by_subject(request: Request, id: str) -> Response:
     """The pieces of one subject, fifty a page."""
     spoken, interest = tongue_for(request), _interest(request, id)
-    kept, follows = request.app.state.shelf.get(request)
-    pieces = tuple(piece for piece in kept.pieces if id in follows[piece.id])
+    kept = request.app.state.shelf.get()
+    pieces = kept.about(id)
     asked = request.query_params.get("page", "1")
     pages = max(1, -(-len(pieces) // _PAGE))
     number = min(max(int(asked), 1), pages) if asked.isascii() and asked.isdecimal() and len(asked) < 7 else 1
@@ -196,7 +219,7 @@ def feed_of_all(request: Request, ending: str) -> Response:
     """All pieces: ``xml`` (RSS), ``atom`` or ``json``."""
     if ending not in _FORMATS:
         raise HTTPException(404)
-    kept, _ = request.app.state.shelf.get(request)
+    kept = request.app.state.shelf.get()
     return _feed(request, "/feed", ending, "", "", "/archive", kept.pieces, kept.changed_at or _EPOCH)
 
 
@@ -207,8 +230,8 @@ def feed_of_subject(request: Request, name: str) -> Response:
     if ending not in _FORMATS:
         raise HTTPException(404)
     interest = _interest(request, id)
-    kept, follows = request.app.state.shelf.get(request)
-    pieces = tuple(piece for piece in kept.pieces if id in follows[piece.id])
+    kept = request.app.state.shelf.get()
+    pieces = kept.about(id)
     return _feed(
         request, f"/feeds/{id}", ending, interest.label, interest.description, f"/archive/subjects/{id}", pieces, kept.changed_at or _EPOCH
     )
@@ -218,7 +241,7 @@ def feed_of_subject(request: Request, name: str) -> Response:
 def sitemap(request: Request) -> Response:
     """The pages of the archive."""
     base = workspace_of(request).config.newsletter.url
-    kept, _ = request.app.state.shelf.get(request)
+    kept = request.app.state.shelf.get()
     paths = ["/archive", *(f"/archive/issues/{slot.name}" for slot, pieces in kept.issues if pieces)]
     paths += [f"/archive/subjects/{one.id}" for one in request.app.state.glimpse.lists().all]
     return _public(request, feedout.sitemap([f"{base}{path}" for path in paths]), "application/xml", None)

@@ -134,6 +134,15 @@ def test_public_pages_are_kept_and_asked_for_again_cheaply(site, path):
         assert site.get(path, If_None_Match='"other"', If_Modified_Since=first.headers["last-modified"]).status == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/archive", "/archive/subjects/gut", "/archive/issues/monthly-2026-05-01"])
+def test_a_page_that_is_shared_shows_our_own_picture(site, path):
+    page = site.get(path).text
+    picture = re.search(r'property="og:image" content="https://letter.example.org(/[^"]+)"', page)[1]
+    answer = site.get(picture)
+    assert answer.headers["content-type"] == "image/png" and answer.body.startswith(b"\x89PNG") and len(answer.body) < 50_000
+    assert {"og:title", "og:description", "og:url"} <= set(re.findall(r'property="([^"]+)"', page))
+
+
 def test_crawlers_are_told_what_is_public(site):
     robots, sitemap = site.get("/robots.txt").text, site.get("/sitemap.xml").text
     assert "Disallow: /w/" in robots and "Sitemap: https://letter.example.org/sitemap.xml" in robots
