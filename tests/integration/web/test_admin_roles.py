@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import PlainTextResponse
 
 from digest import staff
@@ -58,8 +58,8 @@ def routes(app):
             inner = getattr(one, "original_router", None)
             if inner is not None:
                 yield from walk(inner.routes, before + getattr(one.include_context, "prefix", ""))
-            elif getattr(one, "app", None) is not None and not getattr(one, "methods", None):  # mounted
-                yield from ((("ANY", f"{before}{one.path}"),) if f"{before}{one.path}".startswith(INSIDE) else ())
+            elif isinstance(getattr(one, "app", None), guard.Behind):  # mounted, and the log-in stands before it
+                continue
             else:
                 yield from ((method, before + one.path) for method in getattr(one, "methods", None) or ["ANY"] if method != "HEAD")
 
@@ -149,6 +149,41 @@ def test_looking_changes_nothing(site, people):
             for asked in ("GET", "HEAD"):
                 site.ask(asked, path.replace("{pid}", people[Role.EDITOR].id), Cookie=f"digest={browser.cookies['digest']}")
     assert state() == before
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_an_application_mounted_behind_the_log_in_sees_only_who_may(tmp_path, monkeypatch, role):
+    """As the desk is."""
+    inner, reached = FastAPI(), []
+
+    @inner.get("/drafts")
+    def drafts(request: Request):
+        reached.append((request.state.session.person.name, request.state.session.csrf))
+        return PlainTextResponse("drafts")
+
+    def with_desk(folder):
+        app = make_app(folder)
+        app.mount("/desk", guard.Behind(inner, "issues.edit"))
+        assert faults(app) == []
+        return app
+
+    monkeypatch.setattr("tests.support.site.make_app", with_desk)
+    with serving(make_site_folder(tmp_path / "w")) as site:
+        browser = Browser(site)
+        assert browser.get("/desk/drafts").status == 404  # nobody could log in
+        person = add(site, "pat", role or Role.ADMIN)
+        if role is None:
+            answer = browser.get("/desk/drafts?x=1")
+            assert (answer.status, answer.headers["location"]) == (303, "/admin/login?to=/desk/drafts%3Fx%3D1")
+            assert browser.log_in("pat", to="/desk/drafts").headers["location"] == "/desk/drafts"
+        else:
+            browser.enter(person)
+        answer = browser.get("/desk/drafts")
+        if role is Role.VIEWER:
+            assert answer.status == 403 and "Not for your role" in answer.text and reached == []
+        else:
+            assert answer.text == "drafts" and [name for name, _ in reached] == ["pat"]
+            assert reached[0][1] == browser.csrf or role is None
 
 
 def test_control_a_route_without_a_guard_is_found(tmp_path):
