@@ -11,8 +11,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest.errors import ConfigError, LinkError, StoreError
-from digest.web import api, links
-from digest.web.look import page, tongue_for
+from digest.web import api, guard, links
+from digest.web.look import page, tongue_for, workspace_of
+from digest.web.admin.look import page as admin_page
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,15 @@ def plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
+    if request.url.path.startswith("/admin"):
+        return admin_page(
+            request,
+            "refused.html.j2",
+            status=error.status_code,
+            headers=error.headers or {},
+            title="There is nothing here",
+            text="The address may be mistyped, or the page may have gone.",
+        )
     return page(
         request,
         "problem.html.j2",
