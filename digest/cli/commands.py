@@ -23,6 +23,7 @@ from digest.cli import operating
 from digest.cli import people
 from digest.cli import lists
 from digest.cli import segments
+from digest.cli import reports
 from digest.cli import feedback
 from digest.cli import storing
 from digest.cli import care
@@ -41,6 +42,7 @@ __all__ = [
     "operating",
     "people",
     "questions",
+    "reports",
     "segments",
     "steps",
     "storing",
