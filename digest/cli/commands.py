@@ -24,6 +24,8 @@ from digest.cli import editing
 from digest.cli import operating
 from digest.cli import people
 from digest.cli import lists
+from digest.cli import segments
+from digest.cli import reports
 from digest.cli import feedback
 from digest.cli import storing
 from digest.cli import care
@@ -48,6 +50,8 @@ __all__ = [
     "people",
     "previewing",
     "questions",
+    "reports",
+    "segments",
     "steps",
     "storing",
     "timing",
