@@ -15,7 +15,8 @@ from digest.compose.phrases import Phrases
 from digest.compose.trial import alone, laid, line_of
 from digest.model import Placed, Selection
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 _KEPT = 8192  # of each kind, of some 200 bytes (a preheader: 2 KB); their texts are the issue's
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from digest.compose import view
 from digest.compose.markers import without_marks
-from digest.compose.parts import Body, Document, Part, Piece, Run, escape
+from digest.compose.parts import Body, Document, Piece, Run, escape
 from digest.compose.teaser import wrap
 from digest.compose.view import Catalogue, Lines, View
 from digest.errors import RenderError

@@ -53,7 +53,11 @@ def test_an_answer_without_end():
         take(b"250-x\r\n" * 200)
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n"), max_size=30), min_size=1, max_size=8), st.integers(0, 400), st.booleans())
+@given(
+    st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n"), max_size=30), min_size=1, max_size=8),
+    st.integers(0, 400),
+    st.booleans(),
+)
 def test_a_reply_in_pieces_is_the_same(lines, cut, crlf):
     end = b"\r\n" if crlf else b"\n"
     whole = b"".join(b"250" + (b" " if at == len(lines) - 1 else b"-") + line.encode() + end for at, line in enumerate(lines))

@@ -91,7 +91,7 @@ def test_a_message_with_a_lone_line_end_or_a_dot_in_front_never_leaves(side, raw
     assert receipt.outcome == "rejected" and "malformed" in receipt.reason
 
 
-@pytest.mark.parametrize("name", ["Ana", "Ana \"the\" Reader"])  # made by the mould, and at length
+@pytest.mark.parametrize("name", ["Ana", 'Ana "the" Reader'])  # made by the mould, and at length
 def test_nor_does_one_whose_head_is_not_what_it_was(monkeypatch, name):
     monkeypatch.setattr("digest.compose.header.date_field", lambda date: f"Date: {date}\n\r\n")
     good = parcel()
