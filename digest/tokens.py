@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
+import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -58,7 +60,7 @@ def sign(purpose: Purpose, about: str, keys: Keys, made_at: datetime | None = No
             raise ValueError(f"a {purpose} token needs the instant it is made at")
         date = int(made_at.timestamp()).to_bytes(_DATE_BYTES, "big")
     body = bytes([number]) + date + bytes.fromhex(about)
-    return base64.urlsafe_b64encode(body + _mac(purpose, body, known[number])).rstrip(b"=").decode()
+    return _spelt(body + _mac(purpose, body, known[number]))
 
 
 def read(purpose: Purpose, token: str, keys: Keys) -> Token:
@@ -77,7 +79,7 @@ def read(purpose: Purpose, token: str, keys: Keys) -> Token:
     # A key of that number may be missing; the work is done all the same, so that nobody learns which numbers there are.
     key = known.get(raw[0] if raw else 0)
     genuine = hmac.compare_digest(mac, _mac(purpose, body, key or b"none"))
-    spelt = base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == token
+    spelt = _spelt(raw) == token
     if key is None or not genuine or not spelt or len(body) != 1 + dated + _ABOUT_BYTES:
         raise LinkError("this link is not one of ours")
     made_at = datetime.fromtimestamp(int.from_bytes(body[1 : 1 + dated], "big"), UTC) if dated else None
@@ -110,5 +112,28 @@ def _by_number(keys: Keys) -> Mapping[int, bytes]:
     return {1: keys} if isinstance(keys, bytes) else keys
 
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _spelt(raw: bytes) -> str:
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).rstrip(b"=").decode()
+
+
 def _mac(purpose: Purpose, body: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, purpose.encode() + b"\0" + body, "sha256")[:_MAC_BYTES]
+    """HMAC-SHA-256 (RFC 2104) over purpose and body, both of its hashes begun once for all tokens of a purpose and key."""
+    begun = _begun(purpose, key)
+    inner, outer = begun[0].copy(), begun[1].copy()
+    inner.update(body)
+    outer.update(inner.digest())
+    return outer.digest()[:_MAC_BYTES]
+
+
+@functools.lru_cache(64)
+def _begun(purpose: Purpose, key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    block = (key if len(key) <= _BLOCK_BYTES else hashlib.sha256(key).digest()).ljust(_BLOCK_BYTES, b"\0")
+    inner = hashlib.sha256(bytes(octet ^ 0x36 for octet in block))
+    inner.update(purpose.encode() + b"\0")
+    return inner, hashlib.sha256(bytes(octet ^ 0x5C for octet in block))
+
+
+_BLOCK_BYTES = 64  # of SHA-256

@@ -6,6 +6,7 @@ import functools
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from digest.compose import phrases
 from digest.compose.compiled import CompiledIssue
@@ -49,6 +50,11 @@ class Edition:
     def boundary(self) -> str:
         """What parts the two bodies; empty where there is one alone. "=_" never stands in quoted-printable, whatever follows."""
         return "" if self.plain_text else f"=_{(self.issue_hash or self.content_hash)[:32]}"
+
+    @cached_property
+    def moulds(self) -> dict[Any, Any]:
+        """What `digest.compose.mould` keeps with it."""
+        return {}
 
     @property
     def part_heads(self) -> tuple[bytes, bytes, bytes]:

@@ -91,38 +91,8 @@ def make_message(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
         RenderError: the result would not have exactly the headers that were meant.
         ValueError: a link or a field of the envelope is malformed, or something has a character that must not be on the wire.
     """
-    found = mould.ordinary(
-        reader.name,
-        reader.email,
-        envelope.message_id,
-        reader.unsubscribe_url,
-        reader.unsubscribe_mailto,
-        reader.preferences_url,
-        reader.web_url,
-        envelope.date,
-    )
-    if found is not None:
-        values, name_bytes = found
-        moulded = _mould(edition, reader, envelope)
-        if name_bytes <= moulded.longest_name:
-            return moulded.fill(values)
-    return _make_any(edition, reader, envelope)
-
-
-def _mould(edition: Edition, reader: Reader, envelope: Envelope) -> mould.Mould:
-    """The mould for such a reader, kept with the edition."""
-    named, mailto, long_id = bool(reader.name), bool(reader.unsubscribe_mailto), len(envelope.message_id) > header.ID
-    key = (named, mailto, long_id, envelope.sender, envelope.reply_to, envelope.list_id, envelope.feedback_id)
-    moulds: dict[tuple[bool | str, ...], mould.Mould] = edition.__dict__.setdefault("_moulds", {})
-    found = moulds.get(key)
-    if found is None:
-        if len(moulds) >= _MOULDS:
-            moulds.clear()
-        found = moulds[key] = mould.Mould(edition, _fixed_head(edition, envelope), named=named, mailto=mailto, long_id=long_id)
-    return found
-
-
-_MOULDS = 4  # of about 60 KB each
+    message = mould.make(edition, reader, envelope, _fixed_head)
+    return _make_any(edition, reader, envelope) if message is None else message
 
 
 def _make_any(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:

@@ -10,13 +10,18 @@ from __future__ import annotations
 import functools
 import re
 from binascii import b2a_base64
+from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, NamedTuple
+from string import ascii_letters, digits
+from typing import TYPE_CHECKING, NamedTuple
 
 from digest.compose import header, wire
 from digest.compose.edition import Edition
 from digest.compose.parts import Body, Run, escape
 from digest.compose.phrases import NAME, Phrases
+
+if TYPE_CHECKING:
+    from digest.compose.message import Envelope, Reader
 
 _URL = r"https://[A-Za-z0-9.-]++(?::\d++)?+(?:/[!#%(-+\--;?A-Z_a-z~]*+)?+"  # no "=" and no "&", which are coded in a body
 _RECORD = re.compile(
@@ -30,7 +35,6 @@ _RECORD = re.compile(
 _TO = header.FOLD - len("To:  <>")  # of name and address together, on one line
 _ADDRESS = 64  # so no part of it can be too long
 _RECORD_CHARACTERS = 900  # so no line of the head can be too long
-_LONG_URL = 2 * wire.ROW
 
 # Where in the list of values each stands.
 _NAME, _EMAIL, _MESSAGE_ID, _LEAVE, _MAILTO, _PREFERENCES, _WEB, _DATE, _GREETED, _LEAVE_SHOWN, _PREFERENCES_SHOWN, _WEB_SHOWN = range(12)
@@ -59,7 +63,7 @@ class Mould:
         self._places = places
         self._lay(edition, named=named)
         self._used = False
-        self._pick: itemgetter[Any] | None = None
+        self._joined: tuple[list[bytes], Callable[[list[bytes]], tuple[bytes, ...]]] | None = None
 
     def _lay(self, edition: Edition, *, named: bool) -> None:
         """The bodies, behind the head."""
@@ -94,27 +98,26 @@ class Mould:
 
     def fill(self, values: list[bytes]) -> bytes:
         """The message: every value in its places."""
-        if self._pick is None:
+        joined = self._joined
+        if joined is None:
             if not self._used:
                 self._used = True
                 out = self._pieces.copy()
                 for at, value in self._places:
                     out[at] = values[value]
                 return b"".join(out)
-            self._join()
-        out = self._pieces.copy()
-        out[1::2] = self._pick(values)  # type: ignore[misc]
+            joined = self._joined = self._join()
+        out = joined[0].copy()
+        out[1::2] = joined[1](values)
         return b"".join(out)
 
-    def _join(self) -> None:
-        """Make one of what always stands together, so that fixed bytes and values alternate."""
+    def _join(self) -> tuple[list[bytes], Callable[[list[bytes]], tuple[bytes, ...]]]:
+        """One of what always stands together, so that fixed bytes and places alternate; and what takes the values for these."""
         ends = [at for at, _ in self._places]
-        self._pieces = [
-            part
-            for before, at in zip([-1, *ends], [*ends, len(self._pieces)], strict=True)
-            for part in (b"".join(self._pieces[before + 1 : at]), b"")
-        ][:-1]
-        self._pick = itemgetter(*[value for _, value in self._places])
+        pieces: list[bytes] = []
+        for before, at in zip([-1, *ends], [*ends, len(self._pieces)], strict=True):
+            pieces += (b"".join(self._pieces[before + 1 : at]), b"")
+        return pieces[:-1], itemgetter(*[value for _, value in self._places])
 
 
 class Opened(NamedTuple):
@@ -134,13 +137,14 @@ def _open(run: Run, greetings: Phrases, *, named: bool, html: bool) -> Opened:
     out: list[bytes] = []  # the run's own bytes, not joined: many runs share them
     places = []
     for at, slot in run.places:
-        around: tuple[bytes, bytes, int | None] | None = b"", wire.SOFT_BREAK, NAME
+        before, after = b"", wire.SOFT_BREAK
+        most: int | None = NAME
         if slot == "GREETING":
             greets = True
             around = _greeting_around(greetings, named=named, html=html)
             if around is None:
                 return Opened(run.wires, (), -1, greetings)
-        before, after, most = around
+            before, after, most = around
         out += run.wires[done : at - 1]
         if before:
             out.append(before)
@@ -177,34 +181,48 @@ def _greeting_around(greetings: Phrases, *, named: bool, html: bool) -> tuple[by
     return before, after, wire.ROW - len(before) - len(after) + len(wire.SOFT_BREAK)
 
 
-def ordinary(
-    name: str, email: str, message_id: str, leave: str, mailto: str, preferences: str, web: str, date: str
-) -> tuple[list[bytes], int] | None:
-    """The values in the order of their numbers, and how long the name is in a body; None where one is out of the ordinary.
+def make(edition: Edition, reader: Reader, envelope: Envelope, head: Callable[[Edition, Envelope], tuple[bytes, ...]]) -> bytes | None:
+    """The message of an ordinary reader; None for any other. ``head`` gives the fields that all readers of an edition share.
 
     Raises:
-        ValueError: the date is not in the form of RFC 5322.
+        ValueError: the date is not in the form of RFC 5322, or the edition has a character that must not be on the wire.
     """
+    name, email, message_id, mailto = reader.name, reader.email, envelope.message_id, reader.unsubscribe_mailto
+    leave, preferences, web = reader.unsubscribe_url, reader.preferences_url, reader.web_url
     record = f"{name}\n{email}\n{message_id}\n{leave}\n{mailto}\n{preferences}\n{web}"
     if not _RECORD.fullmatch(record) or len(record) > _RECORD_CHARACTERS or len(email) > _ADDRESS:
         return None
     values = record.encode().split(b"\n")
-    greeted = values[0]
+    to = greeted = values[0]
     if not record.isascii():  # which only a name can be
-        phrase = _word(greeted)
-        if phrase is None or len(name) > NAME:
+        if len(name) > NAME:
             return None
-        values[0] = phrase
-        greeted = wire.encode(name).removesuffix(wire.SOFT_BREAK)
-    if len(values[0]) + len(email) > _TO:
+        greeted, to = wire.coded(greeted), _word(greeted)
+        values[0] = to
+    look = (name != "", mailto != "", len(message_id) > header.ID)
+    key = (
+        look,
+        envelope.sender,
+        envelope.reply_to,
+        envelope.list_id,
+        envelope.feedback_id,
+    )
+    moulds: dict[tuple[object, ...], Mould] = edition.moulds
+    mould = moulds.get(key)
+    if mould is None:
+        if len(moulds) >= _MOULDS:
+            moulds.clear()
+        mould = moulds[key] = Mould(edition, head(edition, envelope), named=look[0], mailto=look[1], long_id=look[2])
+    if len(to) + len(email) > _TO or len(greeted) > mould.longest_name:
         return None
-    shown = values[3], values[5], values[6]
-    if len(leave) > wire.ROW or len(preferences) > wire.ROW or len(web) > wire.ROW:
-        if max(map(len, shown)) > _LONG_URL:
-            return None
-        shown = wire.rows(shown[0]), wire.rows(shown[1]), wire.rows(shown[2])
-    values += (date_field(date), greeted, *shown)
-    return values, len(greeted)
+    _, _, _, leave_shown, _, preferences_shown, web_shown = values
+    if len(preferences) > wire.ROW or len(leave) > wire.ROW or len(web) > wire.ROW:
+        leave_shown, preferences_shown, web_shown = wire.rows(leave_shown), wire.rows(preferences_shown), wire.rows(web_shown)
+    values += (date_field(envelope.date), greeted, leave_shown, preferences_shown, web_shown)
+    return mould.fill(values)
+
+
+_MOULDS = 4  # of an edition, of about 60 KB each
 
 
 @functools.lru_cache(256)
@@ -213,17 +231,13 @@ def date_field(date: str) -> bytes:
     return header.whole_lines(header.date_field(date))
 
 
-_Q = [chr(octet) if chr(octet).isascii() and (chr(octet).isalnum() or chr(octet) in "-!*+/") else f"={octet:02X}" for octet in range(256)]
-_Q[0x20] = "_"
-_WORD = header.FOLD - 3 - len("To: ")
+_Q = {octet: f"={octet:02X}".encode() for octet in range(256)} | {ord(one): one.encode() for one in ascii_letters + digits + "-!*+/"}
+_Q[0x20] = b"_"
 
 
-def _word(name: bytes) -> bytes | None:
-    """A name of letters as one encoded word (RFC 2047), in the shorter code, as `email.header` chooses; None if it needs more."""
-    quoted = "".join([_Q[octet] for octet in name])
-    plain = (len(name) + 2) // 3 * 4
-    if min(plain, len(quoted)) + len("=?utf-8?q??=") > _WORD:
-        return None
-    if plain < len(quoted):
+def _word(name: bytes) -> bytes:
+    """A name of letters as one encoded word (RFC 2047), in the shorter of its two codes, as `email.header` chooses."""
+    quoted = b"".join([_Q[octet] for octet in name])
+    if (len(name) + 2) // 3 * 4 < len(quoted):
         return b"=?utf-8?b?%b?=" % b2a_base64(name, newline=False)
-    return f"=?utf-8?q?{quoted}?=".encode("ascii")
+    return b"=?utf-8?q?%b?=" % quoted

@@ -21,10 +21,15 @@ def encode(text: str) -> bytes:
     if _EASY.fullmatch(text):
         return text.encode() + SOFT_BREAK
     *lines, last = text.encode().split(b"\n")
-    out = [_line(_UNSAFE.sub(_hex, line), soft_end=False) for line in lines]
+    out = [_line(coded(line), soft_end=False) for line in lines]
     if last:
-        out.append(_line(_UNSAFE.sub(_hex, last), soft_end=True))
+        out.append(_line(coded(last), soft_end=True))
     return b"".join(out)
+
+
+def coded(raw: bytes) -> bytes:
+    """Everything in it escaped that has to be, wherever it stands in a row."""
+    return _UNSAFE.sub(_hex, raw)
 
 
 def rows(safe: bytes) -> bytes:

@@ -1,3 +1,5 @@
+import base64
+import hmac
 from datetime import UTC, datetime
 
 import pytest
@@ -31,6 +33,12 @@ def test_an_older_key_goes_on_checking_while_a_newer_one_signs(purpose, about, o
     if old != new:
         with pytest.raises(LinkError):
             verify(purpose, after, {1: old, 2: old})
+
+
+@given(PURPOSES, ABOUT, st.binary(max_size=200), MADE)
+def test_the_seal_is_the_hmac_of_the_standard_library(purpose, about, key, made_at):
+    raw = base64.urlsafe_b64decode(sign(purpose, about, key, made_at) + "==")
+    assert raw[-12:] == hmac.digest(key, purpose.encode() + b"\0" + raw[:-12], "sha256")[:12]
 
 
 def test_a_dated_token_needs_its_date():

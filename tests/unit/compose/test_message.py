@@ -64,6 +64,56 @@ def test_any_name_gives_the_headers_that_were_meant(name):
     assert raw.isascii() and max(map(len, raw.split(b"\r\n"))) <= 998 and b"\n" not in raw.replace(b"\r\n", b"")
 
 
+LETTERS = st.from_regex(r"[^\W_]{1,30}([ '-][^\W_]{1,12}){0,2}", fullmatch=True)
+HOSTS = st.sampled_from(["x.example", "a-quite-long-name-of-some-newsletter.research.example.org", "h" * 60 + ".example.org"])
+READERS = st.builds(
+    lambda name, local, host, token, mailto: Reader(
+        f"{local}@{host}",
+        name,
+        f"https://{host}/u/{token}",
+        f"https://{host}/p/{token}x",
+        f"https://{host}/w/{token}",
+        f"mailto:u@{host}?subject={token}" if mailto else "",
+    ),
+    st.one_of(st.just(""), LETTERS, st.text(max_size=70), st.from_regex(r"[A-Za-z '.-]{1,75}", fullmatch=True)),
+    st.from_regex(r"[A-Za-z0-9._+'-]{1,66}", fullmatch=True),
+    HOSTS,
+    st.from_regex(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_.=&-]{1,80}", fullmatch=True),
+    st.booleans(),
+)
+GREETS = st.sampled_from([("Hello ", "NAME", ","), ("", "NAME", " &"), ("Fr", "NAME", ""), ("Grüß dich, <", "NAME", ">\n"), ("Hello,",)])
+
+
+@given(READERS, GREETS, st.booleans(), st.sampled_from(["<1@x.example>", f"<{'1' * 32}@{'h' * 40}.example>"]))
+@example(replace(READER, name="From Ünal"), ("Hello ", "NAME", ","), False, "<1@x.example>")
+def test_the_short_way_gives_the_bytes_of_the_long_way(reader, greets, plain, message_id):
+    edition = replace(EDITION, greetings=Phrases({**GREETINGS.words, "greeting": (Part(greets),)}), plain_text=plain)
+    envelope = replace(ENVELOPE, message_id=message_id)
+    try:
+        long = message._make_any(edition, reader, envelope)
+    except (DeliveryRejected, ValueError) as error:
+        with pytest.raises(type(error)):
+            make_message(edition, reader, envelope)
+        return
+    # The first message of an edition is put together otherwise than those after it.
+    assert [make_message(edition, reader, envelope) for _ in range(3)] == [long] * 3
+
+
+@pytest.mark.parametrize("name", ["", "Ana", "Anne-Marie O'Neil", "Jürgen Groß", "Зоя", "李小龍"])
+@pytest.mark.parametrize("change", [{}, {"unsubscribe_mailto": ""}, {"web_url": f"https://{'h' * 60}.example.org/w/{'t' * 39}"}])
+def test_nearly_every_reader_goes_the_short_way(name, change):
+    reader = replace(READER, name=name, unsubscribe_url="https://x.example/u/1", **change)
+    assert message.mould.make(EDITION, reader, ENVELOPE, message._fixed_head) == message._make_any(EDITION, reader, ENVELOPE)
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "Ana, MD"}, {"name": "a" * 51}, {"email": '"a b"@x.example'}, {"web_url": "https://x.example/?a=1"}]
+)
+def test_what_has_to_be_encoded_does_not(change):
+    reader = replace(READER, unsubscribe_url="https://x.example/u/1", **change)
+    assert message.mould.make(EDITION, reader, ENVELOPE, message._fixed_head) is None
+
+
 def test_an_address_with_other_letters_stands_in_to_and_nowhere_else():
     reader = replace(READER, name="Anä", email="anä@bücher.example")
     raw = make_message(EDITION, reader, ENVELOPE)
