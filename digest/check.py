@@ -135,7 +135,8 @@ def _leaves(rule: Rule) -> Iterator[tuple[str, str]]:
 
 def _subscribers(workspace: Path, settings: Config | None, lists: Interests) -> Iterator[Problem]:
     cadences, zone = (tuple(settings.cadences), settings.newsletter.timezone) if settings else ((), "UTC")
-    allowed = subscribe.Terms(frozenset(interest.id for interest in lists.all), cadences, zone)
+    was = {old: interest.id for interest in lists.all for old in interest.was}
+    allowed = subscribe.Terms(frozenset(interest.id for interest in lists.all), cadences, zone, was)
     for file in subscriber_files(workspace):
         try:
             for item in subscribe.read_file(file, f"subscribers/{file.name}", allowed):

@@ -6,7 +6,7 @@ import csv
 import difflib
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -25,7 +25,15 @@ class Line(NamedTuple):
     cells: dict[str, str]
 
 
-def read(file: Path, name: str, columns: Sequence[str], encoding: str | None = None) -> Iterator[Line | Problem]:
+class Shape(NamedTuple):
+    """How somebody else's file is read: ``columns`` gives the file's own heading for some of ours, and what is neither is passed over."""
+
+    encoding: str | None = None
+    delimiter: str = ","
+    columns: Mapping[str, str] = {}
+
+
+def read(file: Path, name: str, columns: Sequence[str], shape: Shape | None = None) -> Iterator[Line | Problem]:
     """Each line of a file whose header names some of ``columns``, ``email`` among them. ``name`` is what problems call the file.
 
     Raises:
@@ -35,12 +43,15 @@ def read(file: Path, name: str, columns: Sequence[str], encoding: str | None = N
         raw = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror}") from error
-    reader = csv.reader(io.StringIO(_decode(raw, name, encoding), newline=""), strict=True)
+    shape = shape or Shape()
+    reader = csv.reader(io.StringIO(_decode(raw, name, shape.encoding), newline=""), strict=True, delimiter=shape.delimiter)
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
     except csv.Error as error:
         raise ConfigError(f"{name}:1: not CSV: {error}") from error
-    _check_header(header, name, columns)
+    if shape.columns:
+        header = _mapped(header, name, columns, shape.columns)
+    _check_header([column for column in header if column], name, columns, shape.delimiter)
     while True:
         line = reader.line_num + 1
         try:
@@ -54,7 +65,7 @@ def read(file: Path, name: str, columns: Sequence[str], encoding: str | None = N
         if len(cells) > len(header):
             yield Problem(file=name, line=line, text=f"has {len(cells)} cells, the header {len(header)}; put a cell with a comma in quotes")
         elif any(cell.strip() for cell in cells):
-            yield Line(line, {column: _plain(cell) for column, cell in zip(header, cells, strict=False)})
+            yield Line(line, {column: _plain(cell) for column, cell in zip(header, cells, strict=False) if column})
 
 
 def safe(cell: str) -> str:
@@ -93,9 +104,22 @@ def _decode(raw: bytes, name: str, encoding: str | None) -> str:
         raise ConfigError(f"{name}:{line}: not {encoding or 'UTF-8'}; {guess} save the file as UTF-8. Nothing was imported") from error
 
 
-def _check_header(header: Sequence[str], name: str, columns: Sequence[str]) -> None:
-    if len(header) == 1 and ";" in header[0]:
-        raise ConfigError(f"{name}:1: the columns are separated by semicolons; save the file with commas between them")
+def _mapped(header: Sequence[str], name: str, columns: Sequence[str], wanted: Mapping[str, str]) -> list[str]:
+    """The header in our words; empty for what is passed over."""
+    ours: dict[str, str] = {}
+    for column, theirs in wanted.items():
+        if column not in columns:
+            raise ConfigError(f'{name}: "{column}" is no column of ours; known: {", ".join(columns)}')
+        if theirs.strip().lower() not in header:
+            raise ConfigError(f'{name}:1: has no column "{theirs}"; it has: {", ".join(header)}')
+        if ours.setdefault(theirs.strip().lower(), column) != column:
+            raise ConfigError(f'{name}: the column "{theirs}" is named for two of ours')
+    return [ours.get(cell, cell if cell in columns and cell not in wanted else "") for cell in header]
+
+
+def _check_header(header: Sequence[str], name: str, columns: Sequence[str], delimiter: str) -> None:
+    if len(header) == 1 and ";" in header[0] and delimiter != ";":
+        raise ConfigError(f"{name}:1: the columns are separated by semicolons; save the file with commas, or say --delimiter ';'")
     if "email" not in header:
         raise ConfigError(f"{name}:1: the first line must name the columns, email among them (all: {','.join(columns)})")
     for column in header:

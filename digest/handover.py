@@ -411,9 +411,7 @@ def _parsed_date(header: str) -> datetime:
     return parsedate_to_datetime(header)
 
 
-def slots(
-    workspace: Workspace, did: str, sid: str, address: str, name: str, date_header: str, keys: tokens.Keys | None = None
-) -> Slots:
+def slots(workspace: Workspace, did: str, sid: str, address: str, name: str, date_header: str, keys: tokens.Keys | None = None) -> Slots:
     """One reader's own values: address, name and signed links, which carry the message's date and not the hour of composing.
 
     ``keys`` sign the links in place of those of today.

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from digest import interests
 from digest.addresses import Address, parse
 from digest.admission import Asker, let_in
 from digest.events import Suppression
@@ -169,7 +170,7 @@ def _subscribe(tx: Connection, workspace: Workspace, address: Address, choices: 
     cadences = tuple(workspace.config.cadences)
     values: dict[str, Any] = {
         "name": choices.name,
-        "interests": choices.interests,
+        "interests": interests.examine(workspace.path)[0].today(choices.interests) or choices.interests,
         "cadence": choices.cadence if choices.cadence in cadences else cadences[0],
         "language": choices.language,
         "audience": choices.audience,

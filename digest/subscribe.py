@@ -57,21 +57,23 @@ class Terms(NamedTuple):
     interests: frozenset[str]
     cadences: tuple[str, ...]
     zone: str
+    was: Mapping[str, str] = {}  # old ids of interests, and what they are today
 
 
 def terms(workspace: Workspace, interests: Interests) -> Terms:
     """The interests and cadences of a workspace."""
-    return Terms(frozenset(interest.id for interest in interests.all), tuple(workspace.config.cadences), workspace.zone)
+    was = {old: interest.id for interest in interests.all for old in interest.was}
+    return Terms(frozenset(interest.id for interest in interests.all), tuple(workspace.config.cadences), workspace.zone, was)
 
 
-def read_file(file: Path, name: str, allowed: Terms, encoding: str | None = None) -> Iterator[Row | Problem]:
+def read_file(file: Path, name: str, allowed: Terms, shape: csvfile.Shape | None = None) -> Iterator[Row | Problem]:
     """Each line of a subscriber file, good or bad. ``name`` is what problems call the file.
 
     Raises:
         ConfigError: the file cannot be read at all, is in another encoding, or has no ``email`` column.
     """
     met: dict[str, int] = {}
-    for line in csvfile.read(file, name, COLUMNS, encoding):
+    for line in csvfile.read(file, name, COLUMNS, shape):
         row = line if isinstance(line, Problem) else _row(line.cells, name, line.number, allowed)
         if isinstance(row, Row) and met.setdefault(row.address.key, row.line) != row.line:
             same = f"the same address as line {met[row.address.key]}; that one counts"
@@ -135,7 +137,8 @@ def _zone(text: str) -> str:
 
 
 def _interests(cell: str, allowed: Terms) -> tuple[str, ...]:
-    return tuple(_one_of("interests", word, sorted(allowed.interests)) for word in _words(cell))
+    words = dict.fromkeys(allowed.was.get(word, word) for word in _words(cell))
+    return tuple(_one_of("interests", word, sorted(allowed.interests)) for word in words)
 
 
 def _one_of(column: str, word: str, known: Sequence[str]) -> str:
@@ -157,8 +160,19 @@ def _instant(text: str, zone: str) -> datetime | None:
     return moment.astimezone(UTC)
 
 
-def import_file(workspace: Workspace, file: Path, interests: Interests, *, encoding: str | None = None, dry_run: bool = False) -> Import:
+def import_file(
+    workspace: Workspace,
+    file: Path,
+    interests: Interests,
+    *,
+    encoding: str | None = None,
+    delimiter: str = ",",
+    columns: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+) -> Import:
     """Bring a subscriber file in; good lines are taken, bad ones listed, and importing it again changes nothing.
+
+    ``columns`` gives the file's own heading for some of ours; then what is neither is passed over.
 
     Raises:
         ConfigError: the file as a whole is no subscriber file; nothing was imported.
@@ -166,7 +180,8 @@ def import_file(workspace: Workspace, file: Path, interests: Interests, *, encod
     name = _shown(file, workspace.path)
     counted = dict.fromkeys(("new", "changed", "same", "kept", "refused"), 0)
     problems = []
-    for batch in csvfile.batches(read_file(file, name, terms(workspace, interests), encoding), _BATCH):
+    shape = csvfile.Shape(encoding, delimiter, columns or {})
+    for batch in csvfile.batches(read_file(file, name, terms(workspace, interests), shape), _BATCH):
         with workspace.store.write() as tx:
             for item in batch:
                 if isinstance(item, Problem):
@@ -247,3 +262,10 @@ def export_rows(subscribers: Iterable[Subscriber]) -> Iterator[list[str]]:
             one.zone,
         ]
         yield [csvfile.safe(cell) for cell in cells]
+
+
+def problem_rows(report: Import) -> Iterator[list[str]]:
+    """Header and lines of a report of what an import did not take, or took with a word, safe to open in a spreadsheet."""
+    yield ["line", "taken", "why"]
+    for problem in report.problems:
+        yield [str(problem.line), "no" if problem.severity == "error" else "in part", csvfile.safe(problem.text)]

@@ -131,7 +131,7 @@ def make(workspace: Workspace, proposal: Proposal, shown: Effects | None = None)
                 kind=proposal.kind,
                 what=proposal.what,
                 who=workspace.who,
-                old_text=proposal.old_text,
+                old_text=proposal.old_text if proposal.back_text is None else proposal.back_text,
                 new_text=proposal.new_text,
                 steps=proposal.steps,
                 shown=shown.model_dump(mode="json") if shown else {},
@@ -227,7 +227,9 @@ def use_file(workspace: Workspace, text: str | None = None) -> Proposal:
     if half is None and newest is not None and newest.new_text == new and now == new and not became:
         raise ConfigError("the file is what the database has; there is nothing to choose")
     home = {new: old for old, new in became.items() if before.get(new) is None}
-    return Proposal("use-file", "the file as it was edited", now, new, before, after, Steps(became=became, home=home))
+    what = "the file as it was edited" if text is None else "other lists, taken in whole"
+    back = newest.new_text if newest else now
+    return Proposal("use-file", what, now, new, before, after, Steps(became=became, home=home), back_text=back)
 
 
 def use_database(workspace: Workspace) -> Proposal:

@@ -29,7 +29,9 @@ class Lists(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """A change, ready to be shown and made. ``notes`` say what else follows from it."""
+    """A change, ready to be shown and made. ``notes`` say what else follows from it. ``back_text`` is what taking it back puts in
+    place, where that is not what the file says now.
+    """
 
     kind: str
     what: str
@@ -40,6 +42,7 @@ class Proposal(NamedTuple):
     steps: Steps
     notes: tuple[str, ...] = ()
     takes_back: int | None = None
+    back_text: str | None = None
 
 
 # --- the changes ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -84,10 +84,17 @@ def open_(folder: Path, on: date | None = None) -> Iterator[Workspace]:
 
 def write_private(file: Path, text: str) -> None:
     """Write a file that its owner alone can read, also where it was there before."""
+    with private(file) as out:
+        out.write(text)
+
+
+@contextmanager
+def private(file: Path) -> Iterator[TextIO]:
+    """The same, for what is written bit by bit."""
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="") as out:
             os.fchmod(out.fileno(), 0o600)
-            out.write(text)
+            yield out
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
 

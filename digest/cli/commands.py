@@ -23,6 +23,7 @@ from digest.cli import looking
 from digest.cli import operating
 from digest.cli import people
 from digest.cli import lists
+from digest.cli import segments
 from digest.cli import feedback
 from digest.cli import storing
 from digest.cli import care
@@ -46,6 +47,7 @@ __all__ = [
     "people",
     "previewing",
     "questions",
+    "segments",
     "steps",
     "storing",
     "timing",

@@ -143,6 +143,20 @@ def everyone(tx: Connection, vault: Vault, page: int = 1000) -> Iterator[Person]
         last = rows[-1].id
 
 
+def opened(tx: Connection, vault: Vault, rows: Sequence[int]) -> list[Person]:
+    """The subscribers of these rows, in that order; at most some hundreds."""
+    f = t.follows.c
+    chosen: dict[int, list[str]] = {}
+    fewer: dict[int, list[str]] = {}
+    query = select(f.subscriber_id, f.interest, f.fewer).where(f.subscriber_id.in_(rows)).order_by(f.subscriber_id, f.position)
+    for row, interest, less in tx.execute(query):
+        chosen.setdefault(row, []).append(interest)
+        if less:
+            fewer.setdefault(row, []).append(interest)
+    found = {row.id: row for row in tx.execute(select(t.subscriber).where(t.subscriber.c.id.in_(rows)))}
+    return [Person(row, _open(vault, found[row], chosen.get(row, ()), fewer.get(row, ()))) for row in rows if row in found]
+
+
 def count_by_status(tx: Connection) -> dict[str, int]:
     """How many subscribers there are of each status."""
     return dict(tx.execute(select(t.subscriber.c.status, func.count()).group_by(t.subscriber.c.status)).all())

@@ -96,6 +96,7 @@ def interests(request: Request, lang: Annotated[str, Field(max_length=20)] = "")
         interests=[
             ApiInterest(id=one.id, label=one.label, description=one.description, parent=one.parent, pieces=counts.get(one.id, 0))
             for one in lists.all
+            if not one.retired
         ],
         cadences=list(config.cadences),
         languages=list(config.pages.languages),
@@ -119,8 +120,8 @@ def subscribe(request: Request, application: ApiApplication) -> ApiAnswer:
     """Take an application in. A mail asks the person to confirm; until then they get nothing else."""
     workspace = workspace_of(request)
     config = workspace.config
-    known = {one.id for one in request.app.state.glimpse.lists().all}
-    if unknown := [id for id in application.interests if id not in known]:
+    lists = request.app.state.glimpse.lists()
+    if unknown := [id for id in application.interests if not lists.today((id,))]:
         raise _Unfit("interests", f"{len(unknown)} of them are not among GET /api/interests")
     cadence = application.cadence or next(iter(config.cadences))
     if cadence not in config.cadences:
@@ -137,7 +138,7 @@ def subscribe(request: Request, application: ApiApplication) -> ApiAnswer:
     values: dict[str, Any] = {
         "email": application.email,
         "name": application.name,
-        "interests": tuple(dict.fromkeys(application.interests)),
+        "interests": lists.today(application.interests),
         "cadence": cadence,
         "language": application.language if application.language in config.pages.languages else spoken.code,
         "audience": tuple(application.audience),

@@ -54,7 +54,8 @@ class Shelf:
 
 
 def _interest(request: Request, id: str) -> Interest:
-    found: Interest | None = request.app.state.glimpse.lists().get(id)
+    lists: Interests = request.app.state.glimpse.lists()
+    found = next((lists.get(one) for one in lists.today((id,))), None)
     if found is None:
         raise HTTPException(404)
     return found

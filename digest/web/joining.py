@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
@@ -41,8 +41,8 @@ class Choice(NamedTuple):
     has_children: bool
 
 
-def choices(request: Request, spoken: Tongue) -> list[Choice]:
-    """The interest tree with what each brought lately, in the order of the file."""
+def choices(request: Request, spoken: Tongue, follows: Collection[str] = ()) -> list[Choice]:
+    """The interest tree with what each brought lately, in the order of the file; a retired one only for who ``follows`` it."""
     glimpse = request.app.state.glimpse
     lists: Interests = glimpse.lists()
     counts: Mapping[str, int] = glimpse.counts()
@@ -50,6 +50,7 @@ def choices(request: Request, spoken: Tongue) -> list[Choice]:
     return [
         Choice(one.id, one.label_in(spoken.code), one.description, lists.depth(one), counts.get(one.id, 0), one.id in parents)
         for one in lists.all
+        if not one.retired or one.id in follows
     ]
 
 
@@ -165,8 +166,7 @@ def read(request: Request, form: Form, spoken: Tongue) -> tuple[Application | No
         parse(email)
     except ValueError:
         errors["email"] = email_error(email, spoken)
-    known = {one.id for one in request.app.state.glimpse.lists().all}
-    interests = tuple(id for id in form.many("interest") if id in known)
+    interests = request.app.state.glimpse.lists().today(form.many("interest"))
     if not interests:
         errors["interest"] = spoken.t("Choose at least one subject.")
     cadences = workspace.config.cadences
@@ -229,8 +229,7 @@ def preview(request: Request, form: Filled) -> Response:
     """The last issue as it would have come for exactly these choices. Changes nothing and keeps nothing."""
     spoken = tongue_for(request, form.one("lang"))
     workspace, glimpse = workspace_of(request), request.app.state.glimpse
-    known = {one.id for one in glimpse.lists().all}
-    interests = tuple(id for id in form.many("interest") if id in known)
+    interests = glimpse.lists().today(form.many("interest"))
     if not interests:
         return _in_frame(page(request, "preview.html.j2", spoken, why="nothing chosen"))
     cadence = form.one("cadence")

@@ -68,6 +68,7 @@ def _act(request: Request, token: str, body: bytes) -> Response:
 def _leave(request: Request, reader: Subscriber, form: Form) -> Response:
     workspace = workspace_of(request)
     what = form.one("what")
+    what = next(iter(request.app.state.glimpse.lists().today((what,))), what)
     if what and what != "all":
         if what not in reader.interests or len(reader.interests) < 2:
             return _page(request, reader, state="left" if _gone(reader) else "asks")

@@ -86,8 +86,9 @@ def _merged(now: Subscriber, fields: Mapping[str, Any]) -> Subscriber:
 def _chosen(request: Request, reader: Subscriber, form: Form, spoken: Tongue) -> tuple[Subscriber, dict[str, str]]:
     """The reader with what the form holds, and for each field that is wrong the reason."""
     config = workspace_of(request).config
-    known = [one.id for one in request.app.state.glimpse.lists().all]
-    ticked = set(form.many("interest")) & set(known)
+    lists = request.app.state.glimpse.lists()
+    known = [one.id for one in lists.all]
+    ticked = set(lists.today(form.many("interest")))  # the page may have lain open while an interest got another id
     order = [id for id in reader.interests if id in ticked] + [id for id in known if id in ticked and id not in reader.interests]
     _move(order, form.one("move"))
     errors: dict[str, str] = {}
@@ -104,7 +105,7 @@ def _chosen(request: Request, reader: Subscriber, form: Form, spoken: Tongue) ->
     chosen = reader.model_copy(
         update={
             "interests": tuple(order),
-            "fewer": tuple(id for id in form.many("fewer") if id in order),
+            "fewer": tuple(id for id in lists.today(form.many("fewer")) if id in order),
             "cadence": cadence if not errors.get("cadence") else reader.cadence,
             "language": language_of(form, spoken, config.pages.languages),
             "audience": audience_of(form),
@@ -159,7 +160,7 @@ def _page(
     **data: Any,
 ) -> Response:
     config = workspace_of(request).config
-    tree = choices(request, spoken)
+    tree = choices(request, spoken, reader.interests)
     labels = {one.id: one.label for one in tree}
     given = {"saved": "", "pause_typed": reader.paused_until.isoformat() if reader.paused_until else "", **data}
     return page(
