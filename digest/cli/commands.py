@@ -79,7 +79,7 @@ def _options(
     if by:
         if len(by) > 40 or not by.isprintable() or "@" in by or not by.strip():
             raise typer.BadParameter("--by takes a name of at most 40 characters, no address")
-        BY.set(by.strip())
+    BY.set(by.strip())
 
 
 def help_text() -> str:

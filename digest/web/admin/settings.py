@@ -32,7 +32,9 @@ def examine(request: Request) -> Response:
 
 def _show(request: Request, findings: Sequence[Finding] | None) -> Response:
     rows = effective(guard.acting(request).path)
-    sections = [(name, list(some)) for name, some in groupby(rows, key=lambda row: row.key.partition(".")[0])]
+    grouped = {name: list(some) for name, some in groupby(rows, key=lambda row: row.key.partition(".")[0])}
+    sections = [(name, some) for name, some in grouped.items() if len(some) > 1 or "." in some[0].key]
+    sections.append(("others", [row for some in grouped.values() for row in some if "." not in row.key]))
     order = {"error": 0, "warning": 1, "ok": 2}
     found = None if findings is None else sorted(findings, key=lambda one: order[one.level])
     return page(request, "settings.html.j2", sections=sections, default=DEFAULT, findings=found)

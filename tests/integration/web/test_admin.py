@@ -149,7 +149,7 @@ def test_a_wrong_password_an_unknown_name_and_a_disabled_person_get_the_same_byt
 
 
 def test_each_try_costs_the_same_work_whoever_it_is_about(site, person, monkeypatch):
-    """Counted, not timed: one hash and one record in the log; the times are compared in test_login_oracle."""
+    """Counted, not timed: one hash and one record in the log; benchmarks/login_oracle.py compares the times."""
     from digest import passwords
 
     done = []
