@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from digest.model import DeliveryState as S
 from digest.store import schema as t
@@ -35,7 +35,22 @@ def given_as(tx: Connection, issue: int, did: str) -> Given | None:
     return Given(*row) if row is not None else None
 
 
-def _query(issue: int) -> Select[tuple[int, str, int, int, str, str]]:
+def first_of_editions(tx: Connection, issue: int, most: int) -> list[Given]:
+    """One message of each edition that left, those of the editions that most readers have first."""
+    d = t.delivery.c
+    first = (
+        select(func.min(d.id).label("id"), func.count().label("readers"))
+        .where(d.issue_id == issue, d.state.in_(_LEFT), d.edition_id.is_not(None))
+        .group_by(d.edition_id)
+        .order_by(func.count().desc(), func.min(d.id))
+        .limit(most)
+        .subquery()
+    )
+    query = _query(issue).join(first, first.c.id == d.id).order_by(first.c.readers.desc(), d.id)
+    return [Given(*row) for row in tx.execute(query)]
+
+
+def _query(issue: int) -> Select[Any]:
     d = t.delivery.c
     columns = (d.id, d.did, d.subscriber_id, d.edition_id, d.date_header, d.sha256)
     return select(*columns).where(d.issue_id == issue, d.state.in_(_LEFT), d.edition_id.is_not(None))

@@ -33,6 +33,7 @@ class Section(NamedTuple):
 
 SECTIONS = (
     Section("Overview", "/admin", "account.own"),
+    Section("Issues", "/admin/issues", "issues.see"),
     Section("Interests", "/admin/interests", "interests.see"),
     Section("People", "/admin/people", "people.see"),
     Section("Audit log", "/admin/audit", "audit.see"),
