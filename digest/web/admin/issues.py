@@ -21,7 +21,7 @@ from digest.web.admin.telling import back, told
 
 router = APIRouter()
 
-_PAST = 50
+_COMING, _PAST = 12, 50
 _HELD = 100
 Name = Annotated[str, Path(max_length=80)]
 
@@ -75,7 +75,7 @@ def overview(request: Request) -> Response:
             state = f"{row.state.value}, paused" if row.paused_at else row.state.value
             past.append(Past(row.name, state, f"{row.local_date}", row.planned or 0, accepted, held))
     older = first + _PAST if len(rows) > first + _PAST else None
-    return page(request, "issues.html.j2", coming=coming[:24], known={row.name for row in rows}, past=past, older=older, first=first)
+    return page(request, "issues.html.j2", coming=coming[:_COMING], known={row.name for row in rows}, past=past, older=older, first=first)
 
 
 @guarded(router, "GET", "/admin/issues/about/{name}", "issues.see")
