@@ -12,6 +12,7 @@ from digest.show import _plural, _table, out
 if TYPE_CHECKING:
     from digest.admin.effects import Effects, InterestEffect
     from digest.admin.interest_lists import Difference
+    from digest.admin.reports import Report
     from digest.admin.tree import Tree
     from digest.store.lists import Move
 
@@ -99,3 +100,26 @@ def difference(found: Difference) -> None:
         if ids:
             out.print(f"{word}: {', '.join(ids)}")
     out.print("Choose: `digest interests use-file` or `digest interests use-database`. Nothing is merged by guess.")
+
+
+def report(found: Report) -> None:
+    """A report's table."""
+    out.print(f"[bold]{escape(found.title)}[/bold]")
+    # A column for each of many interests would not fit: then each has a line, and beside it the months that do.
+    wide = len(found.columns) > 8 and found.columns[0] == "month"
+    columns, rows = found.columns, found.rows
+    if wide:
+        fit = max(1, (out.width - max(map(len, columns))) // 7)
+        months = found.rows[-fit:]
+        rows = tuple((column, *(row[n] for row in months)) for n, column in enumerate(columns) if n)
+        columns = ("", *(str(row[0])[2:] for row in months))
+    table = _table(*columns, numbers=[column for n, column in enumerate(columns) if n and all(not _worded(row[n]) for row in rows)])
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    out.print(table)
+    if found.note:
+        out.print(found.note)
+
+
+def _worded(cell: str | int | float) -> bool:
+    return isinstance(cell, str) and not cell.startswith("<")

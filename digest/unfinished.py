@@ -1,8 +1,8 @@
 """A change of the interest lists that was cut in two: finished or undone when the workspace is opened next.
 
 The file and the readers' rows cannot be changed by one stroke. So the intent is written down first, with the file before and
-after it; then the file is put in place whole; then the rows follow in one transaction. Which of them happened is told by the
-file.
+after it; then the file is put in place whole; then the rows follow, some thousand readers at a time. How far it came is told by the file,
+and by the record of what each reader had.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from digest.errors import BusyError, ConfigError
 from digest.interests import FILE
 from digest.store import Store, lists
+from digest.store.lists import Move
 
 
 def settle(path: Path, store: Store) -> str:
@@ -22,18 +23,30 @@ def settle(path: Path, store: Store) -> str:
     with store.read() as tx:
         if lists.unfinished(tx) is None:
             return ""
-    with contextlib.suppress(BusyError), store.alone(), store.write() as tx:
-        move = lists.unfinished(tx)
+    with contextlib.suppress(BusyError), store.alone():
+        with store.read() as tx:
+            move = lists.unfinished(tx)
         if move is None:
             return ""
         text = read(path)
         if text == move.new_text:
-            lists.end(tx, move)
+            finish(store, move)
             return f'the change "{move.what}" was cut short and is finished now'
         if text == move.old_text:
-            lists.drop(tx, move.id)
+            with store.write() as tx:
+                lists.drop(tx, move.id)
             return f'the change "{move.what}" was cut short before it had begun; nothing was changed'
     return ""
+
+
+def finish(store: Store, move: Move) -> int:
+    """The file is in place: write the readers' choices. Returns how many readers that were."""
+    last: int | None = 0
+    while last is not None:
+        with store.write() as tx:
+            last = lists.advance(tx, move, last)
+    with store.write() as tx:
+        return lists.end(tx, move)
 
 
 def read(path: Path) -> str:

@@ -123,27 +123,34 @@ def _readers(tx: Connection, proposal: Proposal, recent: Sequence[Stored]) -> di
     touched = _touched(proposal, before, after) | (undone.steps.touched | set(undone.steps.became.values()) if undone else frozenset())
     found = dict.fromkeys(("followers", "both", "changed", "gaining", "had", "again"), 0)
     gains = sorted({rows[id] for one in after for id in after[one] - before.get(one, frozenset())})
+    known_choices: dict[tuple[Choice, ...], tuple[tuple[Choice, ...], frozenset[str], bool]] = {}
+
+    def tried(choices: tuple[Choice, ...]) -> tuple[tuple[Choice, ...], frozenset[str], bool]:
+        """What becomes of choices, the pieces that come with it, and whether they held several that become one."""
+        if choices not in known_choices:
+            new = apply(proposal.steps, choices, _NEXT)
+            ids = {choice.interest for choice in choices}
+            extra = _pieces(after, new) - _pieces(before, choices)
+            known_choices[choices] = (new, extra, any(len(ids & together) > 1 for together in joined))
+        return known_choices[choices]
+
     last = 0
     while touched and (page := lists.followers_of(tx, touched, last)):
         first, last = page[0].reader, page[-1].reader
         earlier = plans.seen(tx, 0, first, last, gains) if gains else {}
         kept = lists.before(tx, undone.id, first, last) if undone else {}
-        new = {
-            one.reader: take_back(undone.steps, kept.get(one.reader), one.choices, undone.id)
-            if undone
-            else apply(proposal.steps, one.choices, _NEXT)
-            for one in page
-        }
         for one in page:
-            chosen = {choice.interest for choice in one.choices}
-            extra = _pieces(after, new[one.reader]) - _pieces(before, one.choices)
+            new, extra, both = tried(one.choices)
+            if undone is not None:
+                new = take_back(undone.steps, kept.get(one.reader), one.choices, undone.id)
+                extra = _pieces(after, new) - _pieces(before, one.choices)
             had = {ids[row] for row in earlier.get(one.reader, ())} & extra
             found["followers"] += 1
-            found["both"] += any(len(chosen & together) > 1 for together in joined)
-            found["changed"] += new[one.reader] != one.choices
+            found["both"] += both
+            found["changed"] += new != one.choices
             found["gaining"] += bool(extra)
             found["had"] += bool(had)
-            found["again"] += bool(had) and _again(known, new[one.reader], had)
+            found["again"] += bool(had) and _again(known, new, had)
     return found
 
 

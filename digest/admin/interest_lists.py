@@ -143,10 +143,10 @@ def make(workspace: Workspace, proposal: Proposal, shown: Effects | None = None)
             with store.write() as tx:
                 lists.drop(tx, number)
             raise
-        with store.write() as tx:
+        with store.read() as tx:
             move = lists.named(tx, number)
-            assert move is not None
-            readers = lists.end(tx, move)
+        assert move is not None
+        readers = unfinished.finish(store, move)
     return Made(number=number, what=proposal.what, readers=readers)
 
 

@@ -25,6 +25,7 @@ from digest.cli import replaying
 from digest.cli import people
 from digest.cli import lists
 from digest.cli import segments
+from digest.cli import reports
 from digest.cli import feedback
 from digest.cli import storing
 from digest.cli import care
@@ -49,6 +50,7 @@ __all__ = [
     "people",
     "previewing",
     "questions",
+    "reports",
     "segments",
     "steps",
     "storing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -74,17 +74,30 @@ def begin(
     return number
 
 
-def end(tx: Connection, move: Move) -> int:
-    """The file is changed: now the readers' choices, all of them or none. Returns how many readers that were."""
+def advance(tx: Connection, move: Move, last: int = 0) -> int | None:
+    """The file is changed: now the choices of the next readers behind a row. Returns where to go on, None where all is done.
+
+    In parts, so that others who write need not wait for the whole of a large list. Who has a line in ``interest_choice`` has been
+    seen to; so beginning again after a crash, whatever readers chose meanwhile, does nothing twice.
+    """
     if move.takes_back is None:
-        changed = _walk(tx, move.steps.touched, lambda choices: apply(move.steps, choices, move.id), keep=move.id)
-    else:
-        undone = named(tx, move.takes_back)
-        assert undone is not None
-        changed = _take_back(tx, undone)
-        tx.execute(update(t.interest_move).where(t.interest_move.c.id == undone.id).values(state="undone"))
-    tx.execute(update(t.interest_move).where(t.interest_move.c.id == move.id).values(state="done", readers=changed, ended_at=now(tx)))
-    return changed
+        return _walk(tx, move, move.steps.touched, last)
+    undone = named(tx, move.takes_back)
+    assert undone is not None
+    if _take_back(tx, move, undone):
+        return 0
+    # Who came later and follows an id that goes with it.
+    return _walk(tx, move, undone.steps.home, last, undone)
+
+
+def end(tx: Connection, move: Move) -> int:
+    """All readers' choices are written. Returns how many readers that were."""
+    if move.takes_back is not None:
+        tx.execute(update(t.interest_move).where(t.interest_move.c.id == move.takes_back).values(state="undone"))
+    values = {"state": "done", "readers": func.coalesce(t.interest_move.c.readers, 0), "ended_at": now(tx)}
+    query = update(t.interest_move).where(t.interest_move.c.id == move.id).values(values)
+    readers: int = tx.execute(query.returning(t.interest_move.c.readers)).scalar_one()
+    return readers
 
 
 def drop(tx: Connection, move: int) -> None:
@@ -192,9 +205,10 @@ class Chosen(NamedTuple):
 def followers_of(tx: Connection, interests: Iterable[str], last: int = 0, page: int = _PAGE) -> list[Chosen]:
     """The next readers who follow any of these interests, with all their choices, in order of their rows."""
     f = t.follows.c
-    wanted = sorted(interests)
-    nearest = select(f.subscriber_id).where(f.interest.in_(wanted), f.subscriber_id > last).distinct().order_by(f.subscriber_id).limit(page)
-    rows = list(tx.execute(nearest).scalars())
+    nearest = select(f.subscriber_id).where(f.subscriber_id > last).order_by(f.subscriber_id).limit(page)
+    # Each along its own index: asked for together, all of them would be sorted for every page.
+    met = {row for interest in interests for row in tx.execute(nearest.where(f.interest == interest)).scalars()}
+    rows = sorted(met)[:page]
     return [Chosen(row, choices) for row, choices in _choices(tx, rows).items()]
 
 
@@ -215,51 +229,45 @@ def _choices(tx: Connection, rows: Sequence[int]) -> dict[int, tuple[Choice, ...
     for start in range(0, len(rows), _PART):
         part = rows[start : start + _PART]
         query = select(f.subscriber_id, f.interest, f.fewer, f.move_id).where(f.subscriber_id.in_(part))
-        for row in tx.execute(query.order_by(f.subscriber_id, f.position)):
-            found[row.subscriber_id].append(Choice(row.interest, row.fewer, row.move_id))
+        for reader, *choice in tx.execute(query.order_by(f.subscriber_id, f.position)).all():
+            found[reader].append(Choice(*choice))
     return {row: tuple(choices) for row, choices in found.items()}
 
 
-def _walk(
-    tx: Connection,
-    interests: Iterable[str],
-    decide: Callable[[tuple[Choice, ...]], tuple[Choice, ...]],
-    *,
-    keep: int | None = None,
-) -> int:
-    """Decide anew for everybody who follows any of these; with ``keep`` what they had is kept for that change."""
-    last, changed = 0, 0
-    touched = list(interests)
-    while touched and (page := followers_of(tx, touched, last)):
-        last = page[-1].reader
-        new = {reader: decided for reader, choices in page if (decided := decide(choices)) != choices}
-        old = {reader: choices for reader, choices in page if reader in new}
-        if keep is not None and old:
-            kept = [{"move_id": keep, "subscriber_id": reader, "before": json.dumps(choices)} for reader, choices in old.items()]
-            tx.execute(insert(t.interest_choice), kept)
-        _write(tx, old, new)
-        changed += len(new)
-    return changed
+def _walk(tx: Connection, move: Move, interests: Iterable[str], last: int, undone: Move | None = None) -> int | None:
+    """Decide anew for the next who follow any of these; what they had is kept, unless something is being taken back."""
+    page = followers_of(tx, interests, last)
+    if not page:
+        return None
+    seen_to = before(tx, move.id, page[0].reader, page[-1].reader)
+    decided: dict[tuple[Choice, ...], tuple[Choice, ...]] = {}
+    for _, choices in page:
+        if choices not in decided:
+            decided[choices] = apply(move.steps, choices, move.id) if undone is None else take_back(undone.steps, None, choices, undone.id)
+    new = {one.reader: decided[one.choices] for one in page if one.reader not in seen_to and decided[one.choices] != one.choices}
+    old = {one.reader: one.choices for one in page if one.reader in new}
+    if undone is None and old:
+        kept = [{"move_id": move.id, "subscriber_id": reader, "before": json.dumps(choices)} for reader, choices in old.items()]
+        tx.execute(insert(t.interest_choice), kept)
+    _write(tx, move, old, new)
+    return page[-1].reader
 
 
-def _take_back(tx: Connection, undone: Move) -> int:
-    """Give every reader what they had before a change, and what they have chosen since."""
+def _take_back(tx: Connection, move: Move, undone: Move) -> bool:
+    """Give the next readers what they had before a change, and what they have chosen since. Returns whether there were any."""
     c = t.interest_choice.c
-    last, changed = 0, 0
-    there = select(c.subscriber_id, c.before).where(c.move_id == undone.id).order_by(c.subscriber_id).limit(_PAGE)
-    while rows := tx.execute(there.where(c.subscriber_id > last)).all():
-        last = rows[-1].subscriber_id
-        current = _choices(tx, [row.subscriber_id for row in rows])
-        new = {}
-        for row in rows:
-            choices = current[row.subscriber_id]
-            if (decided := take_back(undone.steps, _opened(row.before), choices, undone.id)) != choices:
-                new[row.subscriber_id] = decided
-        _write(tx, {reader: current[reader] for reader in new}, new)
-        changed += len(new)
-    tx.execute(delete(t.interest_choice).where(c.move_id == undone.id))
-    # Who came later and follows an id that goes with it.
-    return changed + _walk(tx, undone.steps.home, lambda choices: take_back(undone.steps, None, choices, undone.id))
+    rows = tx.execute(select(c.subscriber_id, c.before).where(c.move_id == undone.id).order_by(c.subscriber_id).limit(_PAGE)).all()
+    if not rows:
+        return False
+    current = _choices(tx, [row.subscriber_id for row in rows])
+    new = {}
+    for row in rows:
+        choices = current[row.subscriber_id]
+        if (decided := take_back(undone.steps, _opened(row.before), choices, undone.id)) != choices:
+            new[row.subscriber_id] = decided
+    _write(tx, move, {reader: current[reader] for reader in new}, new)
+    tx.execute(delete(t.interest_choice).where(c.move_id == undone.id, c.subscriber_id <= rows[-1].subscriber_id))
+    return True
 
 
 _KEY = (t.follows.c.subscriber_id == bindparam("reader")) & (t.follows.c.interest == bindparam("id"))
@@ -267,8 +275,8 @@ _DELETE = delete(t.follows).where(_KEY)
 _UPDATE = update(t.follows).where(_KEY).values(position=bindparam("place"), fewer=bindparam("less"), move_id=bindparam("move"))
 
 
-def _write(tx: Connection, old: Mapping[int, Sequence[Choice]], new: Mapping[int, Sequence[Choice]]) -> None:
-    """Write choices as differences."""
+def _write(tx: Connection, move: Move, old: Mapping[int, Sequence[Choice]], new: Mapping[int, Sequence[Choice]]) -> None:
+    """Write choices as differences, and count whose they were."""
     gone: list[dict[str, Any]] = []
     moved: list[dict[str, Any]] = []
     added: list[dict[str, Any]] = []
@@ -287,6 +295,8 @@ def _write(tx: Connection, old: Mapping[int, Sequence[Choice]], new: Mapping[int
         tx.execute(_UPDATE, moved)
     if added:
         tx.execute(insert(t.follows), added)
+    readers = func.coalesce(t.interest_move.c.readers, 0) + len(new)
+    tx.execute(update(t.interest_move).where(t.interest_move.c.id == move.id).values(readers=readers))
 
 
 def is_followed(tx: Connection, interest: str) -> bool:

@@ -48,7 +48,8 @@ def page(tx: Connection, vault: Vault, wanted: Wanted, after: int = 0, limit: in
     found: list[int] = []
     for size in _WINDOWS:
         window, end = _window(tx, wanted, after, size)
-        fitting = select(t.subscriber.c.id).where(t.subscriber.c.id.in_(select(window.c.id)), *_conditions(wanted))
+        fitting = select(t.subscriber.c.id).join(window, window.c.id == t.subscriber.c.id)
+        fitting = fitting.where(t.subscriber.c.id > after, *_conditions(wanted, by_index=False))
         if end is not None:
             fitting = fitting.where(t.subscriber.c.id <= end)
         found += tx.execute(fitting.order_by(t.subscriber.c.id).limit(limit + 1 - len(found))).scalars()
@@ -125,19 +126,26 @@ def _few_by_consent(tx: Connection, wanted: Wanted, size: int) -> list[int] | No
     return rows if len(rows) < size else None
 
 
-def _consent(wanted: Wanted) -> list[Any]:
-    at = t.subscriber.c.consent_at
+def _consent(wanted: Wanted, at: Any = t.subscriber.c.consent_at) -> list[Any]:
     bounds = [at >= wanted.consent_from] if wanted.consent_from else []
     return [*bounds, at < wanted.consent_until] if wanted.consent_until else bounds
 
 
-def _conditions(wanted: Wanted) -> list[Any]:
+def _conditions(wanted: Wanted, *, by_index: bool = True) -> list[Any]:
+    """What a reader must fit. Without ``by_index`` it is only looked at: SQLite would else leave the window for an index of a
+    condition that nearly everybody fits, and go through that from its beginning (1.8 s a page of two million).
+    """
     s = t.subscriber.c
-    found = [s.status == wanted.status if wanted.status else s.status != Status.ERASED.value, *_consent(wanted)]
+
+    def seen(column: Any) -> Any:
+        return column if by_index else func.coalesce(column, column)
+
+    found = [seen(s.status) == wanted.status if wanted.status else seen(s.status) != Status.ERASED.value]
+    found += _consent(wanted, seen(s.consent_at))
     if wanted.cadence:
-        found.append(s.cadence == wanted.cadence)
+        found.append(seen(s.cadence) == wanted.cadence)
     if wanted.source is not None:
-        found.append(s.consent_source == wanted.source)
+        found.append(seen(s.consent_source) == wanted.source)
     if wanted.language is not None:
-        found.append(s.language == wanted.language)
+        found.append(seen(s.language) == wanted.language)
     return found

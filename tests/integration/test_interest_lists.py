@@ -157,7 +157,7 @@ def test_a_crash_leaves_all_of_it_or_nothing(letter, on_both, monkeypatch, when,
         else:
             proposal = interest_lists.propose(opened, CHANGES[0])
             goal, texts = None, (TREE, proposal.new_text)
-        put, end = unfinished.put, lists.end
+        put, advance = unfinished.put, lists.advance
 
         def cut_put(path, text):
             if when == "before the file":
@@ -166,14 +166,19 @@ def test_a_crash_leaves_all_of_it_or_nothing(letter, on_both, monkeypatch, when,
             if when == "after the file":
                 raise Cut
 
-        def cut_end(tx, move):
-            end(tx, move)
-            raise Cut
+        advanced = []
+
+        def cut_rows(tx, move, last):
+            if advanced:
+                raise Cut
+            advanced.append(advance(tx, move, last))
+            return advanced[0]
 
         with monkeypatch.context() as patched:
             patched.setattr(unfinished, "put", cut_put)
             if when == "in the rows":
-                patched.setattr(lists, "end", cut_end)
+                patched.setattr(lists, "_PAGE", 5)
+                patched.setattr(lists, "advance", cut_rows)
             with pytest.raises(Cut):
                 interest_lists.make(opened, proposal)
     with open_workspace(letter) as opened:  # the next start
