@@ -26,7 +26,8 @@ class Line(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """How somebody else's file is read: ``columns`` gives the file's own heading for some of ours, and what is neither is passed over."""
+    """How somebody else's file is read: ``columns`` gives the file's own heading for some of ours (none: even
+    one of our name is passed over), and what is neither is passed over."""
 
     encoding: str | None = None
     delimiter: str = ","
@@ -110,6 +111,8 @@ def _mapped(header: Sequence[str], name: str, columns: Sequence[str], wanted: Ma
     for column, theirs in wanted.items():
         if column not in columns:
             raise ConfigError(f'{name}: "{column}" is no column of ours; known: {", ".join(columns)}')
+        if not theirs.strip():
+            continue
         if theirs.strip().lower() not in header:
             raise ConfigError(f'{name}:1: has no column "{theirs}"; it has: {", ".join(header)}')
         if ours.setdefault(theirs.strip().lower(), column) != column:

@@ -411,9 +411,12 @@ def _parsed_date(header: str) -> datetime:
     return parsedate_to_datetime(header)
 
 
-def slots(workspace: Workspace, did: str, sid: str, address: str, name: str, date_header: str) -> Slots:
-    """One reader's own values: address, name and signed links, which carry the message's date and not the hour of composing."""
-    base, key = workspace.config.newsletter.url, workspace.store.vault.link_keys
+def slots(workspace: Workspace, did: str, sid: str, address: str, name: str, date_header: str, keys: tokens.Keys | None = None) -> Slots:
+    """One reader's own values: address, name and signed links, which carry the message's date and not the hour of composing.
+
+    ``keys`` sign the links in place of those of today.
+    """
+    base, key = workspace.config.newsletter.url, keys or workspace.store.vault.link_keys
     leave = tokens.sign("unsubscribe", sid, key)
     mailbox = workspace.config.sender.unsubscribe_mailbox
     return Slots(

@@ -41,7 +41,14 @@ def change(workspace: Workspace, sid: str, alter: Callable[[Subscriber], Subscri
             if new.paused_until != person.subscriber.paused_until:
                 readers.mark_pause(tx, person.row, now(tx) if new.paused_until else None)
             signups.put_consent(tx, store.vault, person.row, "changed", what, detail=_choices(new))
+            _note(tx, workspace, "readers.change", sid)
     return new
+
+
+def _note(tx: Connection, workspace: Workspace, action: str, sid: str) -> None:
+    """What people do to readers in the admin stands in the audit log; what readers do themselves is their own."""
+    if workspace.web:
+        audit.record(tx, workspace, action, sid)
 
 
 def _choices(reader: Subscriber) -> dict[str, Any]:
@@ -61,6 +68,7 @@ def leave(workspace: Workspace, sid: str, how: str, reason: str = "") -> bool:
             people.change(tx, store.vault, person.row, person.subscriber.model_copy(update={"status": Status.UNSUBSCRIBED}), now(tx))
             detail = {"was": person.subscriber.status.value, **({"reason": reason} if reason in LEAVE_REASONS else {})}
             signups.put_consent(tx, store.vault, person.row, "withdrawn", how, detail=detail)
+            _note(tx, workspace, "readers.leave", sid)
         elif reason in LEAVE_REASONS:
             signups.put_consent(tx, store.vault, person.row, "reason", how, detail={"reason": reason})
     return True
@@ -121,6 +129,7 @@ def erase(workspace: Workspace, sid: str, by: str = ERASURE) -> bool:
         if person is None:
             return False
         _erase(tx, workspace, person, by)
+        _note(tx, workspace, "readers.forget", sid)
     return True
 
 

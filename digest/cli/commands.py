@@ -22,6 +22,7 @@ from digest.cli import previewing
 from digest.cli import looking
 from digest.cli import editing
 from digest.cli import operating
+from digest.cli import replaying
 from digest.cli import people
 from digest.cli import lists
 from digest.cli import segments
@@ -47,6 +48,7 @@ __all__ = [
     "mailing",
     "main",
     "operating",
+    "replaying",
     "people",
     "previewing",
     "questions",

@@ -6,11 +6,25 @@ found by a test. Other surfaces (the desk) put `guard.who` before their own rout
 
 from fastapi import FastAPI
 
-from digest.web.admin import account, entering, guard, list_changes, lists, log, overview, people, settings
+from digest.web.admin import (
+    account,
+    entering,
+    guard,
+    issues,
+    list_changes,
+    lists,
+    log,
+    overview,
+    people,
+    reader,
+    reader_files,
+    readers,
+    settings,
+)
 
 __all__ = ["mount"]
 
-PARTS = (entering, overview, lists, list_changes, account, people, log, settings)
+PARTS = (entering, overview, issues, lists, list_changes, readers, reader_files, reader, account, people, log, settings)
 
 
 def mount(app: FastAPI) -> None:

@@ -106,17 +106,19 @@ def acting(request: Request) -> Workspace:
 # --- routes --------------------------------------------------------------------------------------------------------------
 
 
-def guarded(router: APIRouter, method: str, path: str, action: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a route that only lets through who may do ``action``. ``path`` is the whole path."""
+def guarded(
+    router: APIRouter, method: str, path: str, action: str, filled: Callable[..., Any] = form_of
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a route that only lets through who may do ``action``. ``path`` is the whole path; ``filled`` reads the form."""
     if action not in ACTIONS and action not in (OPEN, HALF):
         raise ValueError(f"{action} is no action")
     ROUTES[(method, path)] = action
     methods = ["GET", "HEAD"] if method == "GET" else [method]
-    return router.api_route(path, methods=methods, dependencies=[Depends(_before(action))], include_in_schema=False)
+    return router.api_route(path, methods=methods, dependencies=[Depends(_before(action, filled))], include_in_schema=False)
 
 
-def _before(action: str) -> Callable[..., None]:
-    def check(request: Request, form: Filled) -> None:
+def _before(action: str, filled: Callable[..., Any]) -> Callable[..., None]:
+    def check(request: Request, form: Form = Depends(filled)) -> None:  # noqa: B008
         request.state.form = form
         enter(request, form, action)
 

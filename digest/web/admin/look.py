@@ -33,7 +33,9 @@ class Section(NamedTuple):
 
 SECTIONS = (
     Section("Overview", "/admin", "account.own"),
+    Section("Issues", "/admin/issues", "issues.see"),
     Section("Interests", "/admin/interests", "interests.see"),
+    Section("Readers", "/admin/readers", "readers.see"),
     Section("People", "/admin/people", "people.see"),
     Section("Audit log", "/admin/audit", "audit.see"),
     Section("Settings", "/admin/settings", "settings.see"),

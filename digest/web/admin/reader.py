@@ -1,0 +1,231 @@
+"""One reader: what they chose and agreed to, every issue with its fate, why not this piece; and what an admin does when asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from digest import audit, explain, suppress
+from digest import interests as listed
+from digest import readers as steps
+from digest.errors import ConfigError
+from digest.model import Audience, Status, Subscriber
+from digest.subscribe import clean_name
+from digest.web.admin import guard
+from digest.web.admin.guard import Filled, guarded
+from digest.web.admin.look import page
+from digest.web.admin.telling import DONE, back, told
+from digest.web.look import Form
+from digest.workspace import Workspace
+
+router = APIRouter()
+
+HOW = "admin"  # in the consent record, for what an admin did at a reader's wish
+Sid = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+
+_SAID = {
+    "changed": "Saved. It stands in the reader's record that an admin changed it.",
+    "paused": "Paused.",
+    "resumed": "They are written to again.",
+    "left": "Their subscription has ended. Only they can begin a new one.",
+    "suppressed": "Nobody writes to that address any more, whatever list it comes from.",
+    "free": "The address may be written to again, if its reader subscribes.",
+}
+
+
+@guarded(router, "GET", "/admin/readers/about/{sid}", "readers.see")
+def about(request: Request, sid: Sid) -> Response:
+    """Everything kept about one reader."""
+    return _show(request, sid)
+
+
+@guarded(router, "GET", "/admin/readers/about/{sid}/why/{name}", "readers.see")
+def why(request: Request, sid: Sid, name: str) -> Response:
+    """For each piece of an issue why this reader has it or not."""
+    workspace = guard.acting(request)
+    one = _reader(workspace, sid)
+    with told("That cannot be said", 404):
+        found = explain.why(workspace, one.email, name)
+    return page(request, "reader_why.html.j2", one=one, why=found)
+
+
+@guarded(router, "GET", "/admin/readers/about/{sid}/edit", "readers.change")
+def ask_edit(request: Request, sid: Sid) -> Response:
+    """The form."""
+    return _edit(request, _reader(guard.acting(request), sid), "")
+
+
+@guarded(router, "POST", "/admin/readers/about/{sid}/edit", "readers.change")
+def edit(request: Request, sid: Sid, form: Filled) -> Response:
+    """Change what a reader gets, as they asked for."""
+    workspace = guard.acting(request)
+    one = _reader(workspace, sid)
+    try:
+        values = _values(workspace, form)
+        changed = Subscriber.model_validate({**one.model_dump(), **values})
+    except (ConfigError, ValueError) as error:
+        text = "most pieces: a number from 1 to 60, or nothing" if isinstance(error, ValidationError) else str(error)
+        return _edit(request, one, text)
+    _alter(workspace, sid, lambda now: now.model_copy(update={key: getattr(changed, key) for key in values}))
+    return _back(sid, "changed")
+
+
+@guarded(router, "POST", "/admin/readers/about/{sid}/pause", "readers.change")
+def pause(request: Request, sid: Sid, form: Filled) -> Response:
+    """Write nothing until a day, or until they say so."""
+    workspace, text = guard.acting(request), form.one("until").strip()
+    with told():
+        try:
+            until = date.fromisoformat(text) if text else None
+        except ValueError as error:
+            raise ConfigError("write the day as YYYY-MM-DD") from error
+        if until is not None and until <= workspace.on:
+            raise ConfigError("that day is not in the future")
+        if _reader(workspace, sid).status not in (Status.ACTIVE, Status.PAUSED):
+            raise ConfigError("only who is written to can be paused")
+    _alter(workspace, sid, lambda now: now.model_copy(update={"status": Status.PAUSED, "paused_until": until}))
+    return _back(sid, "paused")
+
+
+@guarded(router, "POST", "/admin/readers/about/{sid}/resume", "readers.change")
+def resume(request: Request, sid: Sid) -> Response:
+    """Write to them again."""
+    workspace = guard.acting(request)
+    with told():
+        if _reader(workspace, sid).status is not Status.PAUSED:
+            raise ConfigError("they are not paused; whoever has left comes back only by subscribing anew")
+    _alter(workspace, sid, lambda now: now.model_copy(update={"status": Status.ACTIVE, "paused_until": None}))
+    return _back(sid, "resumed")
+
+
+@guarded(router, "POST", "/admin/readers/about/{sid}/leave", "readers.change")
+def leave(request: Request, sid: Sid) -> Response:
+    """End the subscription, as they asked."""
+    steps.leave(guard.acting(request), sid, HOW)
+    return _back(sid, "left")
+
+
+@guarded(router, "POST", "/admin/readers/about/{sid}/suppress", "readers.change")
+def put_away(request: Request, sid: Sid) -> Response:
+    """Never write to that address again."""
+    workspace = guard.acting(request)
+    with told():
+        suppress.add(workspace, _reader(workspace, sid).email, "operator", workspace.who)
+    return _back(sid, "suppressed")
+
+
+@guarded(router, "POST", "/admin/readers/about/{sid}/allow", "readers.change")
+def allow(request: Request, sid: Sid) -> Response:
+    """Take the address off the suppression list; not after a complaint, which only the command does, with a word to force it."""
+    workspace = guard.acting(request)
+    with told():
+        suppress.remove(workspace, _reader(workspace, sid).email, who=workspace.who)
+    return _back(sid, "free")
+
+
+@guarded(router, "POST", "/admin/readers/about/{sid}/export", "readers.export")
+def export(request: Request, sid: Sid) -> Response:
+    """All that is kept about them, to hand to them."""
+    workspace = guard.acting(request)
+    data = steps.data_of(workspace, sid)
+    if data is None:
+        raise _nobody()
+    audit.note(workspace, "readers.export", sid)
+    text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
+    headers = {"Content-Disposition": f'attachment; filename="reader-{sid[:8]}.json"'}
+    return Response(text, media_type="application/json", headers=headers)
+
+
+@guarded(router, "POST", "/admin/readers/about/{sid}/forget", "readers.erase")
+def forget(request: Request, sid: Sid, form: Filled) -> Response:
+    """Let go who they are. Asked for by the person; cannot be taken back."""
+    if form.one("sure") != "yes":
+        raise guard.Refused("Nothing was changed", "Tick the box to say that it cannot be taken back.", 422)
+    if not steps.erase(guard.acting(request), sid):
+        raise _nobody()
+    return back("/admin/readers", "forgotten")
+
+
+def _alter(workspace: Workspace, sid: str, alter: Callable[[Subscriber], Subscriber]) -> None:
+    if steps.change(workspace, sid, alter, HOW) is None:
+        raise _nobody()
+
+
+def _values(workspace: Workspace, form: Form) -> dict[str, object]:
+    known = listed.load(workspace.path)
+    chosen = [id.strip().lower() for id in form.one("interests", 4000).split(",") if id.strip()]
+    for id in chosen:
+        if not known.today((id,)):
+            raise ConfigError(f'there is no interest "{id}"')
+    cadence, language = form.one("cadence"), form.one("language")
+    if cadence not in workspace.config.cadences:
+        raise ConfigError("choose one of the cadences")
+    if language and language not in workspace.config.pages.languages:
+        raise ConfigError("choose one of the languages")
+    return {
+        "name": clean_name(form.one("name").strip()),
+        "interests": known.today(tuple(dict.fromkeys(chosen))),
+        "cadence": cadence,
+        "language": language,
+        "audience": tuple(Audience(word) for word in form.many("audience") if word in list(Audience)),
+        "plain_text": form.one("form") == "plain",
+        "large_print": form.one("form") == "large",
+        "max_teasers": form.one("most").strip() or None,
+    }
+
+
+def _show(request: Request, sid: str) -> Response:
+    workspace = guard.acting(request)
+    data = steps.data_of(workspace, sid)
+    if data is None:
+        raise _nobody()
+    with told("The lists cannot be read"):
+        known = listed.load(workspace.path)
+    return page(
+        request,
+        "reader.html.j2",
+        one=Subscriber.model_validate(data["subscriber"]),
+        consent=data["consent"],
+        issues=list(reversed(data["issues"])),
+        suppression=data["suppression"],
+        labels={one.id: one.label for one in known.all},
+        said=_SAID.get(request.query_params.get(DONE, ""), ""),
+    )
+
+
+def _edit(request: Request, one: Subscriber, error: str) -> Response:
+    workspace = guard.acting(request)
+    with told("The lists cannot be read"):
+        known = listed.load(workspace.path)
+    return page(
+        request,
+        "reader_edit.html.j2",
+        status=422 if error else 200,
+        one=one,
+        error=error,
+        interests=[interest for interest in known.all if not interest.retired or interest.id in one.interests],
+        cadences=list(workspace.config.cadences),
+        languages=workspace.config.pages.languages,
+        audiences=[word.value for word in Audience],
+    )
+
+
+def _reader(workspace: Workspace, sid: str) -> Subscriber:
+    found = steps.find(workspace, sid)
+    if found is None:
+        raise _nobody()
+    return found
+
+
+def _nobody() -> guard.Refused:
+    return guard.Refused("Nobody there", "There is no such reader, or who it was is erased.", 404)
+
+
+def _back(sid: str, done: str) -> Response:
+    return back(f"/admin/readers/about/{sid}", done)
