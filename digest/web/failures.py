@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest.errors import ConfigError, LinkError, StoreError
-from digest.web import api, guard, links
-from digest.web.look import page, tongue_for, workspace_of
+from digest.web import api, links
 from digest.web.admin.look import page as admin_page
+from digest.web.look import page, tongue_for
 
 log = logging.getLogger(__name__)
 
