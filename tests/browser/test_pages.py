@@ -267,3 +267,53 @@ def test_when_many_ask_a_browser_works_for_its_place_and_one_without_scripts_has
         page.get_by_role("heading", name="Look at your email").wait_for()
         with site.open() as workspace, workspace.store.read() as tx:
             assert tx.exec_driver_sql("SELECT count(*) FROM throttle WHERE scope LIKE 'proof:%'").scalar() == 4
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_with_scripts_a_saved_form_stays_where_it_is_and_tells_what_happened(site, fresh_context, size):
+    reader = site.add(f"stays{size['width']}@example.org", interests=("gut", "vision", "diet"))
+    page = fresh_context(viewport=size).new_page()
+    page.goto(site.url + f"/p/{site.token('preferences', reader.id)}")
+    focused = "document.activeElement.id || document.activeElement.className"
+    up = page.locator("#up-diet")
+    up.focus()
+    place = page.evaluate("scrollY")
+    for expected in (("gut", "diet", "vision"), ("diet", "gut", "vision"), ("diet", "gut", "vision")):
+        page.keyboard.press("Enter")
+        page.get_by_text("Moved up.").wait_for()
+        assert page.evaluate(focused) == "up-diet" and abs(page.evaluate("scrollY") - place) < 150
+        assert site.reader(reader.email).interests == expected
+        page.evaluate("document.querySelector('.saved').remove()")
+    page.get_by_label("Large print").check()
+    place = page.evaluate("scrollY")
+    page.get_by_role("button", name="Save").last.click()
+    page.locator(".done").wait_for()
+    assert page.evaluate(focused) == "save" and page.locator("#save").is_visible() and site.reader(reader.email).large_print
+    assert page.evaluate("document.querySelector('.done').getBoundingClientRect().bottom <= innerHeight")
+    # A mistake is shown and has the focus; the answer of a server in trouble is told, and nothing that was typed is lost.
+    page.get_by_label("Your name").fill("Typed before")
+    page.get_by_label("Send me nothing for a while").check()
+    page.get_by_role("button", name="Save").last.click()
+    page.get_by_role("heading", name="Something is missing").wait_for()
+    assert page.evaluate(focused) == "errors" and page.get_by_label("Your name").input_value() == "Typed before"
+    page.route("**/p/*", lambda route: route.fulfill(status=503, body="busy"))
+    page.get_by_role("button", name="Save").last.click()
+    page.get_by_role("alert").get_by_text("could not be saved just now").wait_for()
+    assert page.get_by_label("Your name").input_value() == "Typed before" and not violations(page)
+
+
+def test_nothing_that_has_the_focus_is_hidden_by_the_button_that_stays(site, fresh_context):
+    reader = site.add("tabs@example.org", interests=("gut", "vision", "diet"))
+    page = fresh_context(viewport={"width": 375, "height": 800}, reduced_motion="reduce").new_page()
+    page.goto(site.url + f"/p/{site.token('preferences', reader.id)}")
+    hidden = """() => { const at = document.activeElement.getBoundingClientRect(), bar = document.querySelector(".keep");
+        const over = bar.getBoundingClientRect();
+        return !bar.contains(document.activeElement) && at.height && at.top < over.bottom - 1 && at.bottom > over.top + 1 }"""
+    seen = 0
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+        assert not page.evaluate(hidden), page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+        seen += 1
+    assert seen > 25
