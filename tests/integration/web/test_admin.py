@@ -176,6 +176,14 @@ def test_tries_are_counted_for_known_and_unknown_names_alike(tmp_path):
         assert browser.log_in("other").headers["retry-after"] == "3600"
 
 
+def test_who_gets_in_may_mistype_again(tmp_path):
+    with serving(make_site_folder(tmp_path / "w", "admin: {budgets: {try_per_hour: 3}}\n")) as site:
+        add(site, "nora")
+        browser = Browser(site)
+        told = [browser.log_in("nora", password).status for password in ("wrong wrong", "wrong wrong", PASSWORD) * 2]
+        assert told == [403, 403, 303] * 2
+
+
 # --- the second factor ---------------------------------------------------------------------------------------------------
 
 
