@@ -41,6 +41,7 @@ def svg(chart: Chart, title: str, description: str) -> str:
     top = _nice(max((value for one in series for value in one.values if value is not None), default=0))
     height = HEIGHT
     if chart.kind == "rows":
+        title = f"{title}: {series[0].name}"
         parts, height = [_rows(chart.labels, series[0], top)], _TOP + 30 * len(chart.labels) + 16
     elif chart.kind == "bars":
         parts = [_frame(top, chart.labels, _middle), _bars(chart.labels, series, top)]
