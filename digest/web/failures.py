@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest.errors import ConfigError, LinkError, StoreError
 from digest.web import api, links
+from digest.web.admin.look import page as admin_page
 from digest.web.look import page, tongue_for
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,15 @@ def plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
+    if request.url.path.startswith("/admin"):
+        return admin_page(
+            request,
+            "refused.html.j2",
+            status=error.status_code,
+            headers=error.headers or {},
+            title="There is nothing here",
+            text="The address may be mistyped, or the page may have gone.",
+        )
     return page(
         request,
         "problem.html.j2",
@@ -86,6 +96,8 @@ def plain(request: Request, error: Exception) -> Response:
 def invalid(request: Request, error: Exception) -> Response:
     """What an API caller sent does not fit; which fields, and why, without what they held."""
     assert isinstance(error, RequestValidationError)
+    if request.url.path.startswith("/admin"):
+        return plain(request, StarletteHTTPException(404))
     found = [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in error.errors()]
     return JSONResponse({"detail": found}, status_code=422)
 

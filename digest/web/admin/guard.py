@@ -13,7 +13,10 @@ from fastapi import APIRouter, Depends, Request
 from limits import RateLimitItemPerHour
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from digest import signin, staff
 from digest.accounts import ACTIONS, FRESH, Person, may
@@ -132,7 +135,7 @@ def enter(request: Request, form: Form, action: str) -> None:
     if changes and not same_origin(request):
         raise Refused("That did not come from here", "Your browser says that another page sent this form. Nothing was changed.")
     if not is_safe(request):
-        raise Refused("Only by https", "The admin is reached by https, or on the machine that it runs on. Log in there.")
+        raise only_by_https()
     if action == OPEN:
         return
     session = session_of(request, "code" if action == HALF else "full")
@@ -144,9 +147,19 @@ def enter(request: Request, form: Form, action: str) -> None:
     if person.must_change and request.url.path not in (OWN_PASSWORD, "/admin/logout", "/admin/again"):
         raise SignIn(OWN_PASSWORD)
     if not may(person.role, action):
-        raise Refused("Not for your role", f"You are {person.role} here, and this needs {ACTIONS[action]}. An admin can change that.")
+        raise not_for(person, action)
     if action in FRESH and not session.fresh:
         _prove(request, form, session, changes)
+
+
+def only_by_https() -> Refused:
+    """Somebody on the way could read the cookie."""
+    return Refused("Only by https", "The admin is reached by https, or on the machine that it runs on. Log in there.")
+
+
+def not_for(person: Person, action: str) -> Refused:
+    """Their role is too small."""
+    return Refused("Not for your role", f"You are {person.role} here, and this needs {ACTIONS[action]}. An admin can change that.")
 
 
 def _prove(request: Request, form: Form, session: Session, changes: bool) -> None:
@@ -187,6 +200,40 @@ class Tries:
         name = name.strip().lower()[:40]
         asked = ((self._network, f"network:{where}"), (self._one, f"one:{where}:{name}"), (self._name, f"name:{name}"), (self._all, "all"))
         return all(self._limiter.hit(item, key) for item, key in asked)
+
+
+class Behind:
+    """Puts the log-in before an application that is mounted in ours, such as the desk.
+
+    Whoever may do ``action`` gets through, and ``request.state.session`` is their session; everybody else gets our answer. What
+    a form needs is the mounted application's own affair.
+    """
+
+    def __init__(self, inner: ASGIApp, action: str) -> None:
+        if action not in ACTIONS:
+            raise ValueError(f"{action} is no action")
+        self.inner, self.action = inner, action
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await WebSocketClose()(scope, receive, send)
+            return
+        request = Request(scope, receive)  # the application is still ours here
+        answer = await run_in_threadpool(self._refusal, request)
+        await (answer or self.inner)(scope, receive, send)
+
+    def _refusal(self, request: Request) -> Response | None:
+        try:
+            if not is_safe(request):
+                raise only_by_https()
+            person = who(request)
+            if person.must_change:
+                raise SignIn(OWN_PASSWORD)
+            if not may(person.role, self.action):
+                raise not_for(person, self.action)
+        except tuple(HANDLERS) as error:
+            return HANDLERS[type(error)](request, error)
+        return None
 
 
 # --- where from ----------------------------------------------------------------------------------------------------------

@@ -449,6 +449,26 @@ def test_the_settings_say_where_they_come_from_and_tell_no_secret(site, person, 
     assert "In order: sqlite" in (found := browser.post("/admin/settings").text) or "Look at this: sqlite" in found
 
 
+def test_all_of_it_on_either_database(tmp_path, on_both):
+    with serving(make_site_folder(tmp_path / "w", ADMIN)) as site:
+        browser, ana = Browser(site), add(site, "ana")
+        assert browser.log_in("ana", "wrong wrong wrong").status == 403 and browser.log_in("ana").status == 303
+        made = browser.post("/admin/people", {"name": "ben", "role": "editor"})
+        given = re.search(r'class="key">([a-z0-9-]+)<', made.text)[1]
+        secret, codes = with_factor(site, ana)
+        other = Browser(site)
+        assert other.log_in("ana").headers["location"].startswith("/admin/code")
+        other.get("/admin/code")
+        assert other.post("/admin/code", {"code": codes[0]}).status == 303
+        assert other.post("/admin/account/sessions").status == 303 and browser.get("/admin").status == 303
+        assert Browser(site).log_in("ben", given).status == 303
+        page = other.get("/admin/audit?action=login.refused&who=(not+logged+in)").text
+        assert ">ana<" in page and "Nothing fits" not in page
+        assert "are as they were written" in other.post("/admin/audit/check").text
+        done = [action for _, action, _ in log(site)]
+    assert done[:3] == ["login", "people.sessions_ended", "login"] and {"people.add", "people.second_factor_on"} <= set(done)
+
+
 def test_every_answer_is_kept_by_nobody_and_framed_by_nobody(site, person):
     browser = Browser(site).enter(person)
     for path in ("/admin", "/admin/login", "/admin/people", "/admin/audit", "/admin/settings", "/admin/account", "/admin/people/none"):
