@@ -96,6 +96,8 @@ def plain(request: Request, error: Exception) -> Response:
 def invalid(request: Request, error: Exception) -> Response:
     """What an API caller sent does not fit; which fields, and why, without what they held."""
     assert isinstance(error, RequestValidationError)
+    if request.url.path.startswith("/admin"):
+        return plain(request, StarletteHTTPException(404))
     found = [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in error.errors()]
     return JSONResponse({"detail": found}, status_code=422)
 

@@ -19,12 +19,13 @@ from digest.web.admin import (
     reader,
     reader_files,
     readers,
+    reports,
     settings,
 )
 
 __all__ = ["mount"]
 
-PARTS = (entering, overview, issues, lists, list_changes, readers, reader_files, reader, account, people, log, settings)
+PARTS = (entering, overview, issues, lists, list_changes, readers, reader_files, reader, reports, account, people, log, settings)
 
 
 def mount(app: FastAPI) -> None:

@@ -36,6 +36,7 @@ SECTIONS = (
     Section("Issues", "/admin/issues", "issues.see"),
     Section("Interests", "/admin/interests", "interests.see"),
     Section("Readers", "/admin/readers", "readers.see"),
+    Section("Reports", "/admin/reports", "figures.see"),
     Section("People", "/admin/people", "people.see"),
     Section("Audit log", "/admin/audit", "audit.see"),
     Section("Settings", "/admin/settings", "settings.see"),

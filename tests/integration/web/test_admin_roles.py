@@ -32,6 +32,55 @@ TABLE = {
     ("GET", "/admin/account/codes"): Role.VIEWER,
     ("POST", "/admin/account/codes"): Role.VIEWER,
     ("POST", "/admin/account/sessions"): Role.VIEWER,
+    ("GET", "/admin/issues"): Role.VIEWER,
+    ("GET", "/admin/issues/about/{name}"): Role.VIEWER,
+    ("POST", "/admin/issues/about/{name}/check"): Role.VIEWER,
+    ("POST", "/admin/issues/about/{name}/pause"): Role.APPROVER,
+    ("POST", "/admin/issues/about/{name}/resume"): Role.APPROVER,
+    ("POST", "/admin/issues/about/{name}/cancel"): Role.APPROVER,
+    ("POST", "/admin/issues/about/{name}/approve"): Role.APPROVER,
+    ("POST", "/admin/issues/about/{name}/decide"): Role.APPROVER,
+    ("POST", "/admin/issues/about/{name}/message"): Role.ADMIN,
+    ("GET", "/admin/interests"): Role.VIEWER,
+    ("GET", "/admin/interests/about/{id}"): Role.VIEWER,
+    ("GET", "/admin/interests/history"): Role.VIEWER,
+    ("GET", "/admin/interests/compare"): Role.VIEWER,
+    ("GET", "/admin/interests/export"): Role.VIEWER,
+    ("GET", "/admin/interests/create"): Role.ADMIN,
+    ("POST", "/admin/interests/create"): Role.ADMIN,
+    ("GET", "/admin/interests/change/{kind}/{id}"): Role.ADMIN,
+    ("POST", "/admin/interests/change/{kind}/{id}"): Role.ADMIN,
+    ("POST", "/admin/interests/undo"): Role.ADMIN,
+    ("POST", "/admin/interests/use-file"): Role.ADMIN,
+    ("POST", "/admin/interests/use-database"): Role.ADMIN,
+    ("GET", "/admin/interests/import"): Role.ADMIN,
+    ("POST", "/admin/interests/import"): Role.ADMIN,
+    ("GET", "/admin/readers"): Role.ADMIN,
+    ("POST", "/admin/readers"): Role.ADMIN,
+    ("POST", "/admin/readers/find"): Role.ADMIN,
+    ("POST", "/admin/readers/segments"): Role.ADMIN,
+    ("POST", "/admin/readers/segments/remove"): Role.ADMIN,
+    ("POST", "/admin/readers/export"): Role.ADMIN,
+    ("GET", "/admin/readers/import"): Role.ADMIN,
+    ("POST", "/admin/readers/import"): Role.ADMIN,
+    ("GET", "/admin/readers/import/{token}"): Role.ADMIN,
+    ("POST", "/admin/readers/import/{token}"): Role.ADMIN,
+    ("POST", "/admin/readers/import/{token}/report"): Role.ADMIN,
+    ("GET", "/admin/readers/about/{sid}"): Role.ADMIN,
+    ("GET", "/admin/readers/about/{sid}/why/{name}"): Role.ADMIN,
+    ("GET", "/admin/readers/about/{sid}/edit"): Role.ADMIN,
+    ("POST", "/admin/readers/about/{sid}/edit"): Role.ADMIN,
+    ("POST", "/admin/readers/about/{sid}/pause"): Role.ADMIN,
+    ("POST", "/admin/readers/about/{sid}/resume"): Role.ADMIN,
+    ("POST", "/admin/readers/about/{sid}/leave"): Role.ADMIN,
+    ("POST", "/admin/readers/about/{sid}/suppress"): Role.ADMIN,
+    ("POST", "/admin/readers/about/{sid}/allow"): Role.ADMIN,
+    ("POST", "/admin/readers/about/{sid}/export"): Role.ADMIN,
+    ("POST", "/admin/readers/about/{sid}/forget"): Role.ADMIN,
+    ("GET", "/admin/reports"): Role.VIEWER,
+    ("GET", "/admin/reports/about/{name}"): Role.VIEWER,
+    ("GET", "/admin/reports/picture/{name}"): Role.VIEWER,
+    ("GET", "/admin/reports/csv/{name}"): Role.VIEWER,
     ("GET", "/admin/people"): Role.ADMIN,
     ("POST", "/admin/people"): Role.ADMIN,
     ("GET", "/admin/people/{pid}"): Role.ADMIN,
@@ -48,6 +97,8 @@ TABLE = {
     ("POST", "/admin/settings"): Role.ADMIN,
 }
 INSIDE = ("/admin", "/desk")
+# What stands in a path where the table has a word in brackets: an interest that is there, and else what nobody has.
+WORDS = {"{id}": "gut", "{kind}": "rule", "{sid}": "f" * 32, "{name}": "monthly-2020-01-01", "{token}": "f" * 32}
 
 
 def routes(app):
@@ -93,9 +144,15 @@ def test_every_route_has_a_guard_and_stands_in_the_table(tmp_path):
         assert said == TABLE[route], route
 
 
+def filled_in(path, pid):
+    for word, text in {"{pid}": pid, **WORDS}.items():
+        path = path.replace(word, text)
+    return path
+
+
 def allowed(site, browser, method, path, pid):
     """Whether a request came through to its page. What is wrong with the form does not matter: an empty one changes nothing."""
-    filled = path.replace("{pid}", pid)
+    filled = filled_in(path, pid)
     answer = browser.get(filled) if method == "GET" else browser.post(filled)
     if filled == "/admin/logout":
         return "set-cookie" in answer.headers
@@ -147,7 +204,7 @@ def test_looking_changes_nothing(site, people):
     for method, path in TABLE:
         if method == "GET":
             for asked in ("GET", "HEAD"):
-                site.ask(asked, path.replace("{pid}", people[Role.EDITOR].id), Cookie=f"digest={browser.cookies['digest']}")
+                site.ask(asked, filled_in(path, people[Role.EDITOR].id), Cookie=f"digest={browser.cookies['digest']}")
     assert state() == before
 
 
@@ -190,13 +247,13 @@ def test_control_a_route_without_a_guard_is_found(tmp_path):
     """As it would look if somebody forgot: on a router of its own, deep inside another, or mounted."""
     app = make_app(tmp_path)
     inner, outer = APIRouter(), APIRouter(prefix="/admin")
-    inner.add_api_route("/readers", lambda: PlainTextResponse("everybody"), methods=["GET"])
+    inner.add_api_route("/forgotten", lambda: PlainTextResponse("everybody"), methods=["GET"])
     outer.include_router(inner)
     app.include_router(outer)
     app.mount("/desk", PlainTextResponse("drafts"))
     assert faults(app) == [
         "('ANY', '/desk') is behind the log-in and has no guard",
-        "('GET', '/admin/readers') is behind the log-in and has no guard",
+        "('GET', '/admin/forgotten') is behind the log-in and has no guard",
     ]
 
 
