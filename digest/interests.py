@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def examine(workspace: Path) -> tuple[Interests, tuple[Problem, ...]]:
     return read(text)
 
 
+@functools.lru_cache(8)  # it is asked for with every page of the desk, and YAML takes its time
 def read(text: str) -> tuple[Interests, tuple[Problem, ...]]:
     """The interests that a text of this format holds, and everything that is wrong with it."""
     data, tree, problems = parse_yaml(FILE, text)

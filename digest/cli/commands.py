@@ -20,6 +20,7 @@ from digest.cli import questions
 from digest.cli import timing
 from digest.cli import previewing
 from digest.cli import looking
+from digest.cli import editing
 from digest.cli import operating
 from digest.cli import people
 from digest.cli import feedback
@@ -31,6 +32,7 @@ from digest.cli import mailing
 __all__ = [
     "app",
     "care",
+    "editing",
     "feedback",
     "help_text",
     "looking",

@@ -70,13 +70,26 @@ def draft(
 
 
 @app.command()
-def approve(name: Issue, workspace: Folder = HERE, as_json: Json = False) -> None:
+def approve(
+    name: Issue,
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who approves; the account at this machine unless given.")] = "",
+    workspace: Folder = HERE,
+    as_json: Json = False,
+) -> None:
     """Approve an issue as it is now; any later change voids the approval."""
-    from digest import issue
+    from digest import approval, issue
 
     with open_(workspace) as opened, opened.store.alone():
-        content_hash = issue.approve(opened, name)
-    print_json({"issue": name, "content_hash": content_hash}) if as_json else typer.echo(f"Approved {name}, content {content_hash[:12]}.")
+        content_hash = issue.approve(opened, name, by=by)
+        with opened.store.read() as tx:
+            row = issue.find(tx, name)
+            given, needed = len(approval.given(tx, row, content_hash)), approval.needed(opened, row.cadence)
+    if as_json:
+        print_json({"issue": name, "content_hash": content_hash, "approvals": given, "needed": needed})
+        return
+    typer.echo(f"Approved {name}, content {content_hash[:12]}.")
+    if given < needed:
+        typer.echo(f"That is {given} of {needed}: another person approves it before it leaves.")
 
 
 @app.command()

@@ -25,11 +25,11 @@ class Caution(Frozen):
     text: str
 
 
-def cautions(workspace: Workspace, name: str, material: Material) -> tuple[Caution, ...]:
-    """All there are of an issue."""
+def cautions(workspace: Workspace, name: str, material: Material, followers: Mapping[str, int] | None = None) -> tuple[Caution, ...]:
+    """All there are of an issue. ``followers`` of each interest are counted where they are not given."""
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
-        followers = people.count_by_interest(tx)
+        followers = people.count_by_interest(tx) if followers is None else followers
         return (
             *_sources(tx, workspace),
             *_rules(row, material, followers),

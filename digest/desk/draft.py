@@ -21,6 +21,7 @@ from digest.store.catalogue import Stored
 from digest.store.issues import IssueRow
 from digest.workspace import Workspace
 
+_LONG = 240  # characters of a step in one line
 MAX_SUBJECT = 150  # characters; beyond 60 phones cut it, beyond 78 the checks warn
 
 
@@ -72,7 +73,7 @@ class Draft:
         name = self.row.name
         if found:
             raise IssueError(f'"{wanted}" names {len(found)} pieces of {name}: {", ".join(one.summary.id for one in found)}; take an id')
-        raise IssueError(f'{name} has no piece "{wanted}"; `digest edit {name} pieces` lists them')
+        raise IssueError(f'{name} has no piece "{wanted}"; `digest edit {name} list` lists them')
 
     def known(self, wanted: str) -> str:
         """The same, or a piece that was edited and is in the issue no longer: what was done to it can be taken back."""
@@ -92,8 +93,12 @@ class Draft:
         return {stored.summary.id: stored.summary.title for stored in self.pieces}
 
     def said(self, change: Change) -> str:
-        """A change in words."""
-        return in_words(change.target, change.value, self.titles)
+        """A change in one line of words."""
+        if change.kind == "order" and change.value and len(change.value) > 3:
+            first = in_words(change.target, change.value[:3], self.titles)
+            return " ".join(f"{first} and {len(change.value) - 3} more".split())
+        words = " ".join(in_words(change.target, change.value, self.titles).split())
+        return words if len(words) <= _LONG else f"{words[: _LONG - 1].rstrip()}…"
 
 
 def order_of(material: Material) -> tuple[str, ...]:
@@ -115,7 +120,8 @@ def in_words(target: Target, value: Any, titles: Mapping[str, str]) -> str:
             words = [f'{part} "{value[part]}"' for part in ("title", "takeaway") if value.get(part)] if value else []
             return f"rewrote {called}: {', '.join(words)}" if words else f"put {called} back as its source has it"
         case "order":
-            return f"order: {', '.join(titles.get(id, id) for id in value)}" if value else "order as by itself"
+            places = [f"{place}. {titles.get(id, id)}" for place, id in enumerate(value or (), start=1)]
+            return "\n".join(["order:", *places]) if places else "order as by itself"
         case "intro":
             return f"words under {key}: {value}" if value else f"no words under {key}"
     return f"{kind}: {value}" if value else f"no {kind} of its own"

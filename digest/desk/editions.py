@@ -101,6 +101,7 @@ class _Composed(NamedTuple):
 
 class _Listed(NamedTuple):
     key: tuple[str, str]
+    followers: Mapping[str, int]
     table: EditionTable
     looked: Mapping[str, Looked]
 
@@ -163,10 +164,12 @@ class Editions:
         with self._turn(f"list {name}"):
             kept = self._listed.get(name)
             if kept is None or kept.key != key:
-                kept = _Listed(key, *listed(workspace, ready))
+                with workspace.store.read() as tx:
+                    followers = people.count_by_interest(tx)
+                kept = _Listed(key, followers, *listed(workspace, ready))
                 self._keep(self._listed, name, kept)
         # Cautions follow from more than these (a source may be down since): they are cheap, and looked for each time.
-        now = cautions(workspace, name, ready.material)
+        now = cautions(workspace, name, ready.material, kept.followers)
         return kept._replace(table=kept.table.model_copy(update={"cautions": now}))
 
     def _turn(self, what: str) -> threading.Lock:
@@ -207,8 +210,9 @@ def listed(workspace: Workspace, ready: Ready) -> tuple[EditionTable, dict[str, 
     looked = list(real) if real else list(_imagined(ready))
     if real and everything is not None and everything.selection not in {one.selection for one in real}:
         looked.append(everything)
-    roles = _roles(ready, looked, everything, real=bool(real))
-    lines = [_line(ready, one, roles.get(one.selection, ())) for one in looked]
+    plain = [_line(ready, one) for one in looked]
+    roles = _roles(plain, review.selection_id(everything.selection) if everything else "", real=bool(real))
+    lines = [line.model_copy(update={"roles": roles[line.id]}) if line.id in roles else line for line in plain]
     readers_of: dict[str, int] = {}
     for one in real:
         for id in one.selection.teasers:
@@ -241,27 +245,21 @@ def _imagined(ready: Ready) -> Iterator[Looked]:
             yield Looked(f"follows {one.label}", 0, selection)
 
 
-def _roles(ready: Ready, looked: Sequence[Looked], everything: Looked | None, *, real: bool) -> dict[Selection, tuple[str, ...]]:
-    roles: dict[Selection, list[str]] = {}
-    sizes = {one.selection: _bytes(ready, one.selection) for one in looked if one.readers or not real}
+def _roles(lines: Sequence[EditionLine], everything: str, *, real: bool) -> dict[str, tuple[str, ...]]:
+    """What each is called besides its id; ``everything`` is the imagined reader's."""
+    roles: dict[str, list[str]] = {}
+    sizes = {one.id: one.html_bytes for one in lines if one.readers or not real}
     if sizes:
         if real:
-            roles.setdefault(looked[0].selection, []).append("most readers")
-        roles.setdefault(max(sizes, key=lambda one: sizes[one]), []).append("largest")
-        roles.setdefault(min(sizes, key=lambda one: sizes[one]), []).append("smallest")
-    if everything is not None:
-        roles.setdefault(everything.selection, []).append(review.IMAGINED)
-    return {selection: tuple(found) for selection, found in roles.items()}
+            roles.setdefault(lines[0].id, []).append("most readers")
+        roles.setdefault(max(sizes, key=lambda id: sizes[id]), []).append("largest")
+        roles.setdefault(min(sizes, key=lambda id: sizes[id]), []).append("smallest")
+    if everything:
+        roles.setdefault(everything, []).append(review.IMAGINED)
+    return {id: tuple(found) for id, found in roles.items()}
 
 
-def _bytes(ready: Ready, selection: Selection) -> int:
-    try:
-        return compose.make_edition(ready.compiled, selection).html_bytes
-    except DigestError:
-        return 0
-
-
-def _line(ready: Ready, one: Looked, roles: tuple[str, ...]) -> EditionLine:
+def _line(ready: Ready, one: Looked) -> EditionLine:
     selection, budget = one.selection, ready.material.rules.max_html_kb * 1024
     warnings: list[str] = []
     subject, preheader, size = "", "", 0
@@ -281,7 +279,7 @@ def _line(ready: Ready, one: Looked, roles: tuple[str, ...]) -> EditionLine:
     return EditionLine(
         id=review.selection_id(selection),
         name=one.name if not one.readers else "",
-        roles=roles,
+        roles=(),
         readers=one.readers,
         teasers=len(selection.teasers),
         notices=len(selection.notices),

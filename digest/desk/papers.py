@@ -56,7 +56,7 @@ def export(workspace: Workspace, name: str) -> str:
 
 def written(name: str, edits: Edits) -> str:
     """Edits as YAML."""
-    data = {key: value for key, value in edits.model_dump(mode="json").items() if value}
+    data = {key: value for key, value in edits.model_dump(mode="json", exclude_none=True).items() if value}
     head = f"# What editors changed of {name}. `digest edit {name} import FILE` makes it hold.\n"
     return head + yaml.dump({"issue": name, **data}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 

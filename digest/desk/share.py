@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from digest import issue, review, tokens
 from digest.errors import IssueError, LinkError
@@ -55,10 +55,11 @@ def read(workspace: Workspace, token: str) -> Shared:
     Raises:
         LinkError: not ours, expired or taken back; the text does not say which.
     """
-    sid = tokens.verify("draft", token, workspace.store.vault.link_keys)
+    said = tokens.read("draft", token, workspace.store.vault.link_keys)
     with workspace.store.read() as tx:
-        found = shares.find(tx, sid)
-    if found is None or found.revoked_at is not None or found.expires_at <= datetime.now(UTC):
+        found, at = shares.find(tx, said.about), now(tx)
+    ended = said.made_at is None or said.made_at <= at  # the token's own end, whatever became of the row
+    if found is None or ended or found.revoked_at is not None or found.expires_at <= at:
         raise LinkError("this link is not one of ours")
     return _shared(workspace, found)
 

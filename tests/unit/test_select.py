@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.config import SelectionRules
+from digest.edits import Edits
 from digest.model import Follower, Interest, Notice, Rule
 from digest.select import Costs, Fate, Known, Reason, catalogue, fate, holds, match, select, with_news
 from tests.support.make import at, make_interest, make_interests, make_summary
@@ -248,3 +249,56 @@ OPENS = at("2026-04-01T08:00")
 )
 def test_membership(values, taken_by, expected):
     assert fate(Known(make_summary("x", **values), OPENS, taken_by), DUE) is expected
+
+
+# --- what the editors of one issue say -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=25)
+@given(cases(), st.data())
+def test_the_editors_of_an_issue_have_the_last_word(case, data):
+    found, reader, rules, costs = case
+    ids = [piece.id for piece in found]
+    some = st.lists(st.sampled_from(ids), unique=True) if ids else st.just([])
+    order, pinned, out = (tuple(data.draw(some)) for _ in range(3))
+    edits = Edits(order=order, pin=dict.fromkeys(pinned, ()), exclude=dict.fromkeys(out, ()))
+    issue = catalogue(found, TREE, edits)
+    chosen = select(issue, reader, rules, costs)
+    shown = chosen.selection.teasers
+    assert not set(out) & set(shown) and set(out) <= issue.excluded
+    for section in chosen.selection.sections:
+        placed = [one.summary for one in section.teasers]
+        named = [id for id in placed if id in order]
+        assert placed[: len(named)] == named == sorted(named, key=order.index)
+    # A pinned piece falls out only where all that stays is pinned too.
+    dropped = {id for id in chosen.selection.left_out if id in pinned}
+    for id in dropped:
+        under = chosen.decisions[id]
+        beside = [one.summary for s in chosen.selection.sections if s.interest == under.interest for one in s.teasers]
+        rivals = beside if under.reason is Reason.OVER_INTEREST_CAP else shown
+        assert set(rivals) <= set(pinned)
+
+
+def test_a_pin_to_an_interest_brings_a_piece_there_and_wins_over_the_lists():
+    piece = make_summary("a", tags=("vision",))
+    lists = make_interests(make_interest("gut", exclude=(piece.id,)), make_interest("vision"))
+    assert catalogue([piece], lists).follows[piece.id] == {"vision"}
+    assert catalogue([piece], lists, Edits(pin={piece.id: ("gut",)})).follows[piece.id] == {"gut", "vision"}
+    edits = Edits(pin={piece.id: ("gut",)}, exclude={piece.id: ("vision",)})
+    assert catalogue([piece], lists, edits).follows[piece.id] == {"gut"}
+
+
+def test_words_of_this_issue_change_nothing_about_who_gets_a_piece():
+    piece = make_summary("a", title="About gut")
+    lists = make_interests(Interest(id="gut", label="Gut", match=Rule(words=("gut",))))
+    edits = Edits(teasers={piece.id: {"title": "Something else"}})
+    assert edits.shown(piece).title == "Something else" and edits.shown(piece).takeaway == piece.takeaway
+    assert catalogue([piece], lists, edits).follows[piece.id] == {"gut"}
+
+
+def test_what_is_excluded_is_nobodys_highlight():
+    piece = make_summary("a", highlight=True)
+    lists, rules = make_interests(make_interest("gut")), SelectionRules(when_empty="highlights")
+    assert select(catalogue([piece], lists), Follower(interests=("gut",)), rules, FREE).selection.highlights == (piece.id,)
+    edited = catalogue([piece], lists, Edits(exclude={piece.id: ()}))
+    assert select(edited, Follower(interests=("gut",)), rules, FREE).selection.empty
