@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from digest import between, calendar, interests, issue, select, sources
 from digest.approval import rule_of
 from digest.config import FolderSource, TextSource
+from digest.desk.cautions import cautions
 from digest.edits import fold
 from digest.errors import IssueError, SourceError
 from digest.issue import Material
@@ -115,32 +116,33 @@ def draft_of(workspace: Workspace, name: str, files: Saved | None) -> Draft:
     Raises:
         IssueError: there cannot be such an issue. ConfigError: interests.yaml is wrong.
     """
+    found = _draft_of(workspace, name, files)
+    said = tuple(one.text for one in cautions(workspace, name, found.material)) if found.drafted else ()
+    return replace(found, troubles=(*said, *found.troubles, *(files.troubles if files else ())))
+
+
+def _draft_of(workspace: Workspace, name: str, files: Saved | None) -> Draft:
     with workspace.store.read() as tx:
         row = issues.named(tx, name)
         slot = row.slot if row is not None else slot_named(workspace, name)
-        troubles = [*_down(tx), *(files.troubles if files else ())]
         approval = rule_of(workspace, slot.cadence)
         if row is not None and (issue.is_frozen(row) or files is None):
-            return Draft(row, issue.material_of(tx, workspace, row), approval, troubles=tuple(troubles))
+            return Draft(row, issue.material_of(tx, workspace, row), approval)
         known = catalogue.load(tx)
         laid = _laid_over(known, files.summaries, workspace) if files else known
         material = _material(tx, workspace, slot, row, laid)
         if row is None:
-            return Draft(_undrafted(slot), material, approval, live=True, troubles=tuple(troubles))
+            return Draft(_undrafted(slot), material, approval, live=True, troubles=tuple(_down(tx)))
         as_drafted = issue.material_of(tx, workspace, row)
     before = {one.row: one for one in as_drafted.members}
     after = {one.row: one for one in material.members}
-    differences = {
-        "new": _titles(after[key] for key in after.keys() - before.keys()),
-        "gone": _titles(before[key] for key in before.keys() - after.keys()),
-        "changed": _titles(
-            after[key] for key in after.keys() & before.keys() if after[key].summary.digest() != before[key].summary.digest()
-        ),
-    }
-    live = row.state is IssueState.DRAFTED
-    return Draft(
-        row, material if live else as_drafted, approval, live and any(differences.values()), troubles=tuple(troubles), **differences
-    )
+    both = after.keys() & before.keys()
+    new = _titles(after[key] for key in after.keys() - before.keys())
+    gone = _titles(before[key] for key in before.keys() - after.keys())
+    changed = _titles(after[key] for key in both if after[key].summary.digest() != before[key].summary.digest())
+    # Nobody has looked at a draft yet: it is shown as drafting it again would make it. What is in review or approved stands.
+    live = row.state is IssueState.DRAFTED and bool(new or gone or changed)
+    return Draft(row, material if live else as_drafted, approval, live, new, changed, gone)
 
 
 def _titles(pieces: Iterable[Stored]) -> tuple[str, ...]:

@@ -1,0 +1,133 @@
+"""Five hundred payloads in every field of a summary: none runs in a mail, on the desk, or in the web copy."""
+
+import email
+import email.policy
+import http.server
+import threading
+
+import pytest
+
+from digest import dispatch, issue
+from digest.interests import load
+from digest.model import Evidence, Image, Notice, Section
+from digest.store import catalogue, now
+from digest.subscribe import import_file
+from digest.workspace import open_workspace
+from tests.support.desk import NAME, ON, sitting
+from tests.support.make import CONFIG, at, make_summary, make_workspace
+from tests.support.payloads import payloads
+from tests.support.site import link, links, serving
+
+EACH, GROUPS = 5, 10  # payloads in one field, interests that part the summaries
+ROOMY = "selection: {max_teasers: 60, max_per_interest: 60, max_html_kb: 100}\n"
+ISSUE = f"/issues/{NAME}"
+
+
+def poisoned(n, some):
+    """A summary with payloads wherever it has text."""
+    bad = " ".join(some)
+    return make_summary(
+        f"p{n}",
+        title=bad,
+        takeaway=bad,
+        limits=bad,
+        sections=(Section(heading=bad, text=bad),),
+        journal=bad[:110],
+        authors=(bad,),
+        tags=(f"t{n % GROUPS}", bad),
+        url=f"https://letter.example.org/{n}?q={some[0]}",
+        image=Image(src=f"https://letter.example.org/{n}.png?{some[1]}", alt=bad),
+        evidence=Evidence.TRIAL,
+        language="en",
+        published_at=at("2026-04-15"),
+        notice=Notice(kind="correction", at=at("2026-04-20"), text=bad) if n % 5 == 0 else None,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    interests = "".join(f'- {{id: t{n}, label: "Group {n} <img src=x onerror=ran({n})>", match: {{tag: t{n}}}}}\n' for n in range(GROUPS))
+    people = "email,name,interests,cadence\n" + "".join(f"r{n}@example.org,R,t{n},monthly\n" for n in range(GROUPS))
+    made = make_workspace(tmp_path_factory.mktemp("payloads") / "w", config=CONFIG + ROOMY, interests=interests, subscribers=people)
+    every = payloads()
+    assert len(every) == len(set(every)) == 500
+    with open_workspace(made, ON) as workspace, workspace.store.alone():
+        import_file(workspace, made / "subscribers/people.csv", load(made))
+        with workspace.store.write() as tx:
+            for n, start in enumerate(range(0, len(every), EACH)):
+                some = every[start : start + EACH]
+                catalogue.take(tx, poisoned(n, some + some[:1] * 2), now(tx), ["ours"])
+        issue.draft(workspace, "monthly")
+    return made
+
+
+@pytest.fixture
+def watched(browser):
+    """A page, and what ran in any frame of it."""
+    ran = []
+    context = browser.new_context()
+    context.expose_binding("ran", lambda _, *numbers: ran.append(numbers))
+    context.on("dialog", lambda dialog: (ran.append("dialog"), dialog.dismiss()))
+    yield context.new_page(), ran
+    context.close()
+
+
+def test_the_payloads_run_where_nothing_keeps_them_from_it(watched):
+    """The control: as a page of their own without a policy, most kinds of them do."""
+    body = "".join(f"<div>{payload}</div>" for payload in payloads() if "autofocus" not in payload).encode()
+
+    class Open(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    page, ran = watched
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Open) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
+        page.wait_for_timeout(500)
+        server.shutdown()
+    assert len(ran) > 20
+
+
+def test_none_runs_in_a_mail_on_the_desk_or_in_the_web_copy(folder, watched):
+    page, ran = watched
+    with sitting(folder) as desk:
+        page.goto(desk.opened.url)
+        seen = ""
+        for n in range(GROUPS):
+            page.goto(f"{desk.url}{ISSUE}/editions/imagined:t{n}")
+            frame = page.locator("iframe#mail").element_handle().content_frame()
+            frame.wait_for_load_state()
+            seen += frame.content()
+            page.mouse.move(400, 500)
+        assert seen.count("ran(") > 500  # they are there, as text
+        for path in ("", "/edit", "/why", "/checks", "/compare", "/share", "/editions/imagined:t0?view=html"):
+            page.goto(f"{desk.url}{ISSUE}{path}")
+            page.wait_for_timeout(50)
+        page.goto(f"{desk.url}{ISSUE}/editions/imagined:t0?program=outlook&scheme=forced")
+        page.locator("iframe#mail").element_handle().content_frame().wait_for_load_state()
+        assert ran == []
+    with open_workspace(folder, ON) as workspace, workspace.store.alone():
+        dispatch.send(workspace, NAME)
+    mails = [
+        email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in (folder / f"var/outbox/{NAME}").glob("*.eml")
+    ]
+    assert len(mails) == GROUPS
+    with serving(folder) as site:
+        for mail in mails:
+            page.goto(site.url + link(mail, "/w/"))
+            page.wait_for_timeout(20)
+            assert not [one for one in links(mail) if one.lower().startswith("javascript")]
+        page.goto(site.url + "/archive")
+        # Opened as a file, with scripts allowed and no policy: what the mail is made of keeps them out by itself.
+        for mail in mails:
+            page.set_content(mail.get_body(("html",)).get_content())
+            page.mouse.move(200, 300)
+            page.wait_for_timeout(50)
+    assert ran == []
