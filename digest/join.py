@@ -6,6 +6,7 @@ So the answer to a request is the same, in bytes and time, whether or not the ad
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -51,17 +52,19 @@ def text_hash(text: str) -> str:
 
 def apply(workspace: Workspace, application: Application) -> None:
     """Take an application in. Once this returns it is durable; the same work for every address."""
-    _take(workspace, "join", application.model_dump(mode="json"))
+    apply_all(workspace, (application,))
+
+
+def apply_all(workspace: Workspace, applications: Sequence[Application]) -> list[str]:
+    """The same for several in one transaction. Returns the ids of the requests, in order."""
+    with workspace.store.write() as tx:
+        return [signups.put(tx, workspace.store.vault, "join", one.model_dump(mode="json")) for one in applications]
 
 
 def ask_for_links(workspace: Workspace, email: str, language: str) -> None:
     """Take in that somebody wants the links of their subscription mailed; the same work for every address."""
-    _take(workspace, "links", {"email": email, "language": language})
-
-
-def _take(workspace: Workspace, kind: str, body: dict[str, Any]) -> None:
     with workspace.store.write() as tx:
-        signups.put(tx, workspace.store.vault, kind, body)
+        signups.put(tx, workspace.store.vault, "links", {"email": email, "language": language})
 
 
 def work(workspace: Workspace) -> int:

@@ -21,6 +21,7 @@ from digest.errors import DigestError
 from digest.glimpse import Glimpse
 from digest.web import api, archives, confirming, failures, health, joining, leaving, links, look, preferences, reading, theme, webhooks
 from digest.web.guard import Gate
+from digest.web.together import Together
 from digest.workspace import Workspace, open_workspace
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ def make_app(workspace_path: Path) -> FastAPI:
             app.state.glimpse = Glimpse(workspace)
             app.state.shelf = archives.Shelf()
             app.state.gate = Gate(workspace.config.pages.budgets)
+            app.state.applied = Together[join.Application, str](lambda applications: join.apply_all(workspace, applications))
+            app.state.one_clicks = Together[str, bool](lambda sids: readers.leave_all(workspace, sids, "one click"))
             app.state.asked = lambda: loop.call_soon_threadsafe(asked.set)
             app.state.sendgrid = webhooks.of_workspace(
                 workspace.path, workspace.store, workspace.config.delivery.sendgrid.webhook_keys, news.set

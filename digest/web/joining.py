@@ -8,7 +8,6 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from digest import join
 from digest.addresses import parse
 from digest.interests import Interests
 from digest.join import Application
@@ -114,7 +113,7 @@ def subscribe(request: Request, form: Filled) -> Response:
         return show(request, spoken, form, errors, embed=embedded, status=422)
     if not request.app.state.gate.admits(guard.network(request)):
         return show(request, spoken, form, {"form": too_many(spoken)}, embed=embedded, status=429)
-    join.apply(workspace, application)
+    request.app.state.applied.do(application)
     request.app.state.asked()
     return sent(embedded, spoken)
 
