@@ -53,7 +53,7 @@ MOST = 20_000
 LENGTH = 51_200
 ISSUE, ON = "monthly-2026-05-01", date(2026, 5, 1)
 ENVELOPE = compose.envelope()
-READER = compose.reader()
+READER = replace(compose.reader(), unsubscribe_url=f"https://digest.example.org/u/{'a' * 39}")  # as long as real ones
 
 
 def main() -> int:

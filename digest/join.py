@@ -6,6 +6,7 @@ So the answer to a request is the same, in bytes and time, whether or not the ad
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -57,7 +58,13 @@ def apply(workspace: Workspace, application: Application, asker: Asker | None = 
     Raises:
         TooMany: the budgets that count for ``asker`` are spent.
     """
-    _take(workspace, "join", application.model_dump(mode="json"), asker)
+    apply_all(workspace, ((application, asker),))
+
+
+def apply_all(workspace: Workspace, applications: Sequence[tuple[Application, Asker | None]]) -> list[str]:
+    """The same for several in one transaction, all or none. Returns the ids of the requests, in order."""
+    with workspace.store.write() as tx:
+        return [_take(tx, workspace, "join", one.model_dump(mode="json"), asker) for one, asker in applications]
 
 
 def ask_for_links(workspace: Workspace, email: str, language: str, asker: Asker | None = None) -> None:
@@ -66,14 +73,14 @@ def ask_for_links(workspace: Workspace, email: str, language: str, asker: Asker 
     Raises:
         TooMany: the budgets that count for ``asker`` are spent.
     """
-    _take(workspace, "links", {"email": email, "language": language}, asker)
-
-
-def _take(workspace: Workspace, kind: str, body: dict[str, Any], asker: Asker | None) -> None:
     with workspace.store.write() as tx:
-        if asker is not None:
-            let_in(tx, workspace.store.vault, workspace.config.pages.budgets, asker)
-        signups.put(tx, workspace.store.vault, kind, body)
+        _take(tx, workspace, "links", {"email": email, "language": language}, asker)
+
+
+def _take(tx: Connection, workspace: Workspace, kind: str, body: dict[str, Any], asker: Asker | None) -> str:
+    if asker is not None:
+        let_in(tx, workspace.store.vault, workspace.config.pages.budgets, asker)
+    return signups.put(tx, workspace.store.vault, kind, body)
 
 
 def work(workspace: Workspace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -59,18 +59,29 @@ def _choices(reader: Subscriber) -> dict[str, Any]:
 
 def leave(workspace: Workspace, sid: str, how: str, reason: str = "") -> bool:
     """End a subscription. Whoever has left already stays so. Returns whether there is such a reader."""
-    store = workspace.store
-    with store.write() as tx:
-        person = people.find_by_id(tx, store.vault, sid)
-        if person is None:
-            return False
-        if person.subscriber.status not in (Status.UNSUBSCRIBED, Status.SUPPRESSED):
-            people.change(tx, store.vault, person.row, person.subscriber.model_copy(update={"status": Status.UNSUBSCRIBED}), now(tx))
-            detail = {"was": person.subscriber.status.value, **({"reason": reason} if reason in LEAVE_REASONS else {})}
-            signups.put_consent(tx, store.vault, person.row, "withdrawn", how, detail=detail)
-            _note(tx, workspace, "readers.leave", sid)
-        elif reason in LEAVE_REASONS:
-            signups.put_consent(tx, store.vault, person.row, "reason", how, detail={"reason": reason})
+    with workspace.store.write() as tx:
+        return _leave(tx, workspace, sid, how, reason)
+
+
+def leave_all(workspace: Workspace, sids: Sequence[str], how: str) -> list[bool]:
+    """The same for several readers in one transaction, in order."""
+    with workspace.store.write() as tx:
+        return [_leave(tx, workspace, sid, how, "") for sid in sids]
+
+
+def _leave(tx: Connection, workspace: Workspace, sid: str, how: str, reason: str) -> bool:
+    vault = workspace.store.vault
+    person = people.find_by_id(tx, vault, sid)
+    if person is None:
+        return False
+    was = person.subscriber.status
+    if was not in (Status.UNSUBSCRIBED, Status.SUPPRESSED):
+        people.set_status(tx, person.row, was, Status.UNSUBSCRIBED, now(tx))
+        detail = {"was": was.value, **({"reason": reason} if reason in LEAVE_REASONS else {})}
+        signups.put_consent(tx, vault, person.row, "withdrawn", how, detail=detail)
+        _note(tx, workspace, "readers.leave", sid)
+    elif reason in LEAVE_REASONS:
+        signups.put_consent(tx, vault, person.row, "reason", how, detail={"reason": reason})
     return True
 
 

@@ -109,7 +109,7 @@ def answer(job: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"documents": [], "phrases": [], "notes": notes}
     made = {html: environment(job["templates"], html=html, notes=notes) for html in (True, False)}
     try:
-        notes += syntax_notes(job["templates"])
+        notes += syntax_notes(job["templates"], made)
         if not notes:
             found["phrases"] = _guarded(notes, lambda: _phrases(job, made[False])) or []
             found["documents"] = [_guarded(notes, lambda d=document: _document(job, d, made)) for document in job["documents"]]
@@ -138,13 +138,16 @@ def _guarded(notes: list[Note], step: Any) -> Any:
     return None
 
 
-def syntax_notes(templates: Mapping[str, str]) -> list[Note]:
-    """Everything that is wrong with the templates as written, one note for each file at most, and elements never allowed."""
+def syntax_notes(templates: Mapping[str, str], environments: Mapping[bool, Environment]) -> list[Note]:
+    """Everything that is wrong with the templates as written, one note for each file at most, and elements never allowed.
+
+    What the environments will need is left parsed there.
+    """
     notes: list[Note] = []
     for name, text in sorted(templates.items()):
-        made = environment(templates, html=".mjml" in name, notes=[])
+        made = environments[".mjml" in name]
         try:
-            made.parse(text, name)
+            made.parsed[name, text] = made.parse(text, name, f"templates/{name}")
         except jinja2.TemplateSyntaxError as error:
             notes.append((f"templates/{name}", error.lineno, str(error.message)))
         for line, content in enumerate(text.split("\n"), start=1):

@@ -47,6 +47,11 @@ class Environment(ImmutableSandboxedEnvironment):
     """A dict's fields are its keys and nothing else; ``notes`` collects what was not known."""
 
     notes: list[Note]
+    parsed: dict[tuple[str, str], nodes.Template]  # by name and text, each to be compiled once: compiling changes it
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        found = self.parsed.pop((name or "", source), None)
+        return super()._parse(source, name, filename) if found is None else found
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict):
@@ -114,6 +119,7 @@ def environment(sources: Mapping[str, str], *, html: bool, notes: list[Note]) ->
     made.filters["wrap"] = lambda text, width=72, indent="": wrap(str(text), width, indent)
     made.filters["rule"] = _rule
     made.notes = notes
+    made.parsed = {}
     return made
 
 

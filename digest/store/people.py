@@ -91,6 +91,12 @@ def change(tx: Connection, vault: Vault, row: int, subscriber: Subscriber, at: d
     _set_follows(tx, row, subscriber)
 
 
+def set_status(tx: Connection, row: int, was: Status, status: Status, at: datetime) -> None:
+    """A dated change of status, and nothing else."""
+    tx.execute(update(t.subscriber).where(t.subscriber.c.id == row).values(status=status.value, status_at=at))
+    record_consent(tx, row, "status", at, f"{was} to {status}", at)
+
+
 def _plain(vault: Vault, subscriber: Subscriber) -> dict[str, Any]:
     return {
         "name": vault.seal(subscriber.name, "name"),

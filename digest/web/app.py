@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 import digest
 from digest import feedback, join, mail, readers, retention
+from digest.admission import Asker
 from digest.desk.editions import Editions
 from digest.errors import DigestError
 from digest.glimpse import Glimpse
@@ -38,6 +39,7 @@ from digest.web import (
     webhooks,
 )
 from digest.web.guard import Gate
+from digest.web.together import Together
 from digest.workspace import Workspace, open_workspace
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,8 @@ def make_app(workspace_path: Path) -> FastAPI:
             app.state.editions = Editions()
             app.state.gate = Gate(workspace.config.pages.budgets)
             app.state.tries = admin.guard.Tries(workspace.config.admin.budgets)
+            app.state.applied = Together[tuple[join.Application, Asker | None], str](lambda many: join.apply_all(workspace, many))
+            app.state.one_clicks = Together[str, bool](lambda sids: readers.leave_all(workspace, sids, "one click"))
             app.state.asked = lambda: loop.call_soon_threadsafe(asked.set)
             app.state.sendgrid = webhooks.of_workspace(
                 workspace.path, workspace.store, workspace.config.delivery.sendgrid.webhook_keys, news.set

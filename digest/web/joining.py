@@ -9,7 +9,6 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from digest import join
 from digest.addresses import parse
 from digest.admission import TooMany
 from digest.interests import Interests
@@ -126,7 +125,7 @@ def subscribe(request: Request, form: Filled) -> Response:
     if errors or application is None:
         return show(request, spoken, form, errors, embed=embedded, status=422)
     try:
-        join.apply(workspace, application, request.app.state.gate.asker(request, form.one("proof", 1200)))
+        request.app.state.applied.do((application, request.app.state.gate.asker(request, form.one("proof", 1200))))
     except TooMany as error:
         return show(request, spoken, form, {"form": too_many(spoken, error)}, embed=embedded, status=429, wait_s=error.retry_after_s)
     request.app.state.asked()

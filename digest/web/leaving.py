@@ -49,7 +49,7 @@ def _act(request: Request, token: str, body: bytes) -> Response:
     workspace = workspace_of(request)
     sid = tokening.read(request, "unsubscribe", token).about
     if is_one_click(body):
-        readers.leave(workspace, sid, "one click")
+        request.app.state.one_clicks.do(sid)
         return PlainTextResponse("You are unsubscribed.")  # also where there is nobody left to unsubscribe: that is what was asked for
     reader = readers.find(workspace, sid)
     if reader is None:
