@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, make_url, select, text
@@ -48,6 +49,11 @@ class Store:
         engine = self.backend.together if together else self.backend.writer
         with self.backend.turn(), self._explained(), engine.begin() as connection:
             yield connection
+
+    def now(self) -> datetime:
+        """The database's clock, asked for nothing else."""
+        with self._explained():
+            return self.backend.now()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
