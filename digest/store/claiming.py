@@ -65,6 +65,9 @@ class Claim(NamedTuple):
 
 
 _d, _i = t.delivery.c, t.issue.c
+# As the index has them, so that the first few are found without looking at the others: PostgreSQL does not see that one value
+# of next_at is no order, and sorted all that was ready for each claim. Neighbours share what is composed once.
+CLAIM_ORDER = (_d.next_at, _d.edition_id)
 _AT, _ISSUE = bindparam("at", type_=t.Instant()), bindparam("issue", type_=Integer())
 
 
@@ -73,13 +76,13 @@ def _statement(due: ColumnElement[bool], *, one_edition: bool) -> Select[Any]:
     going = select(_i.id).where(_i.id == _ISSUE, _i.paused_at.is_(None), _i.state == IssueState.SENDING.value, in_time)
     ready = and_(_d.issue_id == _ISSUE, _d.state == S.READY.value, due)
     if one_edition:
-        first = select(_d.edition_id).where(ready).order_by(_d.edition_id, _d.id).limit(1).with_for_update(skip_locked=True).cte("first")
+        first = select(_d.edition_id).where(ready).order_by(*CLAIM_ORDER).limit(1).with_for_update(skip_locked=True).cte("first")
         ready = and_(ready, _d.edition_id == select(first.c.edition_id).scalar_subquery())
     chosen = (
         select(_d.id, writable().label("writable"), t.subscriber.c.status, *(t.subscriber.c[name] for name in Sealed._fields))
         .join(t.subscriber, t.subscriber.c.id == _d.subscriber_id)
         .where(ready, exists(going))
-        .order_by(_d.edition_id, _d.id)  # neighbours share what is composed once
+        .order_by(*CLAIM_ORDER)
         .limit(bindparam("k", type_=Integer()))
         .with_for_update(of=t.delivery, skip_locked=True)
         .cte("chosen")

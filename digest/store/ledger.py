@@ -15,9 +15,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Update, and_, bindparam, 
 from digest.model import DeliveryState as S
 from digest.model import IssueState
 from digest.store import schema as t
+from digest.store.claiming import CLAIM_ORDER, claim_at_once
 from digest.store.claiming import Claim as Claim
 from digest.store.claiming import Claimed as Claimed
-from digest.store.claiming import claim_at_once
 from digest.store.database import now
 from digest.store.dialect import is_postgresql, turn_at
 from digest.store.people import writable
@@ -87,7 +87,7 @@ def _is_late(not_after: datetime | None, at: datetime) -> bool:
 
 def _of_one_edition(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[Row[Any]]:
     """Of the first edition that has somebody who may be written to."""
-    first = select(t.delivery.c.edition_id).where(ready).order_by(t.delivery.c.edition_id, t.delivery.c.id).limit(1)
+    first = select(t.delivery.c.edition_id).where(ready).order_by(*CLAIM_ORDER).limit(1)
     while (edition := tx.execute(first.with_for_update(skip_locked=True)).scalar()) is not None:
         if wanted := _with_consent(tx, and_(ready, t.delivery.c.edition_id == edition), k, at):
             return wanted
@@ -102,7 +102,7 @@ def _with_consent(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[
             .add_columns(t.delivery.c.attempts, t.delivery.c.lease_epoch, writable().label("writable"), t.subscriber.c.status)
             .join(t.subscriber, t.subscriber.c.id == t.delivery.c.subscriber_id)
             .where(ready)
-            .order_by(t.delivery.c.edition_id, t.delivery.c.id)  # neighbours share what is composed once
+            .order_by(*CLAIM_ORDER)
             .limit(k)
             .with_for_update(of=t.delivery, skip_locked=True)
         ).all()
