@@ -233,11 +233,12 @@ def languages_used(tx: Connection, cadence: str) -> list[str]:
     return sorted(tx.execute(query.distinct()).scalars())
 
 
-def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Reader]:
-    """The next readers of a cadence who may be written to, in order of their rows."""
+def readers_after(tx: Connection, cadence: str, last: int, page: int, up_to: int | None = None) -> list[Reader]:
+    """The next readers of a cadence who may be written to, in order of their rows; none above ``up_to``."""
+    within = t.subscriber.c.id > last if up_to is None else t.subscriber.c.id.between(last + 1, up_to)
     rows = tx.execute(
         select(*(t.subscriber.c[name] for name in ("id", "audience", "max_teasers", "plain_text", "large_print", "language")))
-        .where(t.subscriber.c.cadence == cadence, t.subscriber.c.id > last, writable())
+        .where(t.subscriber.c.cadence == cadence, within, writable())
         .order_by(t.subscriber.c.id)
         .limit(page)
     ).all()

@@ -18,6 +18,7 @@ from digest.store.schema.issues import (
     throttle,
 )
 from digest.store.schema.later import bounce, contradiction, decision, event_inbox, provider_event
+from digest.store.schema.parts import plan_part
 from digest.store.schema.people import consent, consent_text, follows, mail, signup, subscriber, suppression
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "meta",
     "metadata",
     "participant",
+    "plan_part",
     "provider_event",
     "refusal",
     "revision",
