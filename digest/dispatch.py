@@ -152,9 +152,9 @@ def share(
 ) -> int:
     """One worker's part of an issue, beside others'. Returns how many it handed over.
 
-    Whoever holds the workspace plans, settles what is uncertain and closes; all hand over what they can claim, until nothing
-    is left or ``halt`` is set. What is in hand then is settled or given back. ``planned`` is called when there is something
-    for others, too.
+    Whoever holds the workspace plans, with the help of the others, settles what is uncertain and closes; all hand over what they
+    can claim, until nothing is left or ``halt`` is set. What is in hand then is settled or given back. ``planned`` is called when
+    there is something for others, too.
 
     Raises:
         IssueError: no such issue, or not to be sent now.
@@ -166,10 +166,13 @@ def share(
             if _look_at(workspace, name).state in (IssueState.FINISHED, IssueState.CANCELLED):
                 hosting.clear(workspace, provider)
                 return 0
-            _prepare(workspace, provider, name, progress)
+            _prepare(workspace, provider, name, progress, planned)
             planned()
         with workspace.store.read() as tx:
             row = issue.find(tx, name)
+        if row.state is IssueState.PLANNING and row.paused_at is None:
+            plan.lend_a_hand(workspace, issue.make_ready(workspace, name), halt)
+            return 0
         if row.state is not IssueState.SENDING or row.paused_at is not None:
             return 0
         ready = issue.make_ready(workspace, name)
@@ -206,14 +209,16 @@ def _look_at(workspace: Workspace, name: str) -> IssueRow:
     return row
 
 
-def _prepare(workspace: Workspace, provider: Provider, name: str, progress: Callable[[Progress], None]) -> tuple[issue.Ready, int]:
+def _prepare(
+    workspace: Workspace, provider: Provider, name: str, progress: Callable[[Progress], None], others: Callable[[], object] = lambda: None
+) -> tuple[issue.Ready, int]:
     """Plan if that is still to be done, and settle what an earlier run left open. Returns also how many were settled.
 
     The caller holds the workspace.
     """
     readers.end_pauses(workspace)  # who wanted nothing until today is planned for again
     ready = issue.make_ready(workspace, name)
-    plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)))
+    plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)), others)
     resolved = recover(workspace, provider, ready.row)
     hosting.clear(workspace, provider)
     hosting.begin(workspace, provider, ready)

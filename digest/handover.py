@@ -33,7 +33,8 @@ from digest.model import DeliveryState as S
 from digest.model import Selection
 from digest.pace import FAILURES, Breaker, Gate, retry_delay_s
 from digest.providers import Cancelling, Handover, Parcel, Provider, Receipt
-from digest.store import ledger, now, outcomes, people
+from digest.store import ledger, outcomes, people
+from digest.store.dialect import turn_at
 from digest.store.ledger import Claim, Claimed, Settled
 from digest.store.mark import epoch_of
 from digest.store.patience import patiently
@@ -154,6 +155,8 @@ class Run:
         return claim
 
     def _claim_as(self, aid: str, batch_id: str) -> Claim | None:
+        with self._lock:
+            known = tuple(self._editions)
         with self.workspace.store.write(together=True) as tx:
             most = self._room(tx)
             if most <= 0:
@@ -168,6 +171,7 @@ class Run:
                 one_edition=self.provider.one_edition,
                 ref=batch_id,
                 aid=aid,
+                known=known,
             )
 
     def _recall(self, aid: str) -> None:
@@ -235,21 +239,26 @@ class Run:
         return parcels, refused
 
     def _look_up(self, claim: Claim) -> tuple[Mapping[int, tuple[str, str, str]], dict[int, Edition], datetime]:
-        with self.workspace.store.read() as tx:
-            readers = people.particulars(tx, self.workspace.store.vault, [one.subscriber for one in claim.deliveries])
-            return readers, self._editions_of(tx, {one.edition for one in claim.deliveries}), now(tx)
-
-    def _editions_of(self, tx: Connection, wanted: set[int]) -> dict[int, Edition]:
-        """Those composed lately, and the others composed now; claims come in the order of editions."""
+        """The claim's readers and editions, and when it was made: what it did not bring along is looked up."""
+        readers, selections = dict(claim.readers), dict(claim.selections)
+        wanted = {one.edition for one in claim.deliveries}
         with self._lock:
-            found = {id: self._editions[id] for id in wanted if id in self._editions}
-        for id, body in outcomes.edition_selections(tx, sorted(wanted - found.keys())).items():
-            found[id] = compose.make_edition(self.ready.compiled, Selection.model_validate_json(body))
+            editions = {id: self._editions[id] for id in wanted if id in self._editions}
+        missing = [one.subscriber for one in claim.deliveries if one.subscriber not in readers]
+        unknown = sorted(wanted - editions.keys() - selections.keys())
+        if missing or unknown:
+            with self.workspace.store.read() as tx:
+                readers |= people.sealed(tx, missing) if missing else {}
+                selections |= outcomes.edition_selections(tx, unknown) if unknown else {}
+        editions |= {id: self._compose(selections[id]) for id in sorted(wanted - editions.keys())}
         with self._lock:
             if len(self._editions) > _EDITIONS:
                 self._editions.clear()
-            self._editions |= found
-        return found
+            self._editions |= editions
+        return people.unsealed(self.workspace.store.vault, readers), editions, claim.lease_until - self._lease
+
+    def _compose(self, selection: str) -> Edition:
+        return compose.make_edition(self.ready.compiled, Selection.model_validate_json(selection))
 
     def _set_aside(self, claim: Claim, refused: list[Settled]) -> Claim:
         """The claim without what is settled already. It is written before the call: had the process died in between, an event
@@ -281,7 +290,7 @@ class Run:
         if self._halt.wait(self._throttle.wait_s(len(parcels))):
             return None
         # By the database's clock: after a suspended machine or a long wait the lease may be somebody else's.
-        if patiently(self._now) + timedelta(seconds=self.provider.longest_s) > claim.lease_until:
+        if patiently(self.workspace.store.now) + timedelta(seconds=self.provider.longest_s) > claim.lease_until:
             return None
         handover = self._hand_over(claim, parcels)
         if handover.split and len(parcels) == 1:  # refused alone, so it is the culprit
@@ -309,7 +318,7 @@ class Run:
     def _write_answer(self, claim: Claim, handover: Handover) -> list[Settled]:
         by_did = {receipt.did: receipt for receipt in handover.receipts}
         with self.workspace.store.write(together=True) as tx:
-            at = now(tx)
+            at = turn_at(tx)
             settled = [self._settled(one, by_did.get(one.did), handover, at) for one in claim.deliveries]
             outcome = "stopped" if handover.stop else "trouble" if handover.trouble else "answered"
             codes = {receipt.code for receipt in handover.receipts if receipt.code}
@@ -327,10 +336,6 @@ class Run:
         with self.workspace.store.write(together=True) as tx:
             for claim in claims:
                 ledger.settle(tx, claim, [own[one.id] for one in claim.deliveries if one.id in own], outcome=outcome)
-
-    def _now(self) -> datetime:
-        with self.workspace.store.read() as tx:
-            return now(tx)
 
     def _count(self, done: int, accepted: int = 0) -> None:
         with self._lock:

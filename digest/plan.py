@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import NamedTuple
 
@@ -12,15 +17,19 @@ from sqlalchemy import Connection
 from digest import between, hours, select
 from digest.carry import LATER
 from digest.compose import CompiledIssue, make_edition
-from digest.errors import DigestError
+from digest.errors import DigestError, IssueWaits
 from digest.issue import Ready, require
 from digest.model import Audience, DeliveryState, Follower, Form, IssueState, Notice, form_of
-from digest.store import now, people, plans
+from digest.store import now, parts, people, plans
+from digest.store.issues import IssueRow
 from digest.store.mark import doubtful_issues
+from digest.store.parts import Part
 from digest.store.plans import NewEdition, Plan
 from digest.workspace import Workspace
 
 PAGE = 4000  # subscribers planned in one transaction
+_LEASE = timedelta(seconds=60)  # of a part, which takes a second or two
+_LOOK_S = 0.2
 _REMEMBERED = 50_000  # kinds of readers, of about half a kilobyte each
 
 
@@ -71,10 +80,43 @@ class Planner:
         self._notices = {stored.row: stored.summary.notice for stored in ready.material.notices}
         self._kept: dict[Kind, _Kept] = {}
 
-    def page(self, tx: Connection, last: int) -> list[tuple[people.Reader, Kind]]:
+    @property
+    def issue(self) -> IssueRow:
+        """What is planned."""
+        return self._ready.row
+
+    def plan_part(self, part: Part, progress: Callable[[int], None]) -> int:
+        """Plan all readers of a part who are not planned yet, a page in each transaction. ``progress`` is told of each how many it has.
+
+        Returns how many it were together.
+
+        Raises:
+            IssueWaits: it is no longer planned, or by others who have begun anew.
+        """
+        store, row, done = self._workspace.store, self.issue, 0
+        with store.read() as tx:
+            term, last = parts.term(tx), parts.planned_up_to(tx, row.id, part)
+        while True:
+            with store.read() as tx:
+                readers = self.page(tx, last, part.up_to)
+            new = self.news_for(readers)
+            with store.write(together=True) as tx:
+                require(tx, row.name, IssueState.PLANNING)
+                if parts.term(tx) != term:
+                    raise IssueWaits(f"{row.name}: planning was begun anew elsewhere; nothing more was done here")
+                self.write(tx, readers, new, format_datetime(now(tx).replace(microsecond=0)))
+                if len(readers) < PAGE:
+                    parts.finish(tx, row.id, part)
+            done += len(readers)
+            progress(len(readers))
+            if len(readers) < PAGE:
+                return done
+            last = readers[-1][0].row
+
+    def page(self, tx: Connection, last: int, up_to: int | None = None) -> list[tuple[people.Reader, Kind]]:
         """The next readers, as selection sees them."""
         row = self._ready.row
-        readers = people.readers_after(tx, row.cadence, last, PAGE)
+        readers = people.readers_after(tx, row.cadence, last, PAGE, up_to)
         if not readers:
             return []
         first, end = readers[0].row, readers[-1].row
@@ -185,33 +227,74 @@ def _digest(notice: Notice | None) -> str:
     return notice.digest()
 
 
-def plan(workspace: Workspace, ready: Ready, progress: Callable[[int], None] = lambda _: None) -> int:
-    """A delivery for every reader of the cadence who may be written to. Resumes where a crash left it.
+def plan(
+    workspace: Workspace, ready: Ready, progress: Callable[[int], None] = lambda _: None, others: Callable[[], object] = lambda: None
+) -> int:
+    """A delivery for every reader of the cadence who may be written to. Resumes where a crash left it. The caller holds the workspace.
+
+    With a database that machines share it is cut in parts, ``others`` is called, and whoever comes (``lend_a_hand``) takes some.
 
     Returns the number planned.
     """
-    if ready.row.state is not IssueState.PLANNING:
-        return ready.row.planned or 0
-    planner = Planner(workspace, ready)
-    done = 0
-    with workspace.store.read() as tx:
-        last = plans.planned_up_to(tx, ready.row.id)
-    while True:
-        with workspace.store.read() as tx:
-            readers = planner.page(tx, last)
-        if not readers:
-            break
-        new = planner.news_for(readers)
-        with workspace.store.write() as tx:
-            require(tx, ready.row.name, IssueState.PLANNING)
-            planner.write(tx, readers, new, format_datetime(now(tx).replace(microsecond=0)))
-        last = readers[-1][0].row
-        done += len(readers)
+    row, store = ready.row, workspace.store
+    if row.state is not IssueState.PLANNING:
+        return row.planned or 0
+    planner, done = Planner(workspace, ready), 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
         progress(done)
-    if workspace.store.shared:  # apart from what follows, and beside others' claims: it may take a while
-        with workspace.store.write(together=True) as tx:
+
+    if store.shared:
+        _plan_with_others(workspace, planner, count, others)
+        with store.write(together=True) as tx:  # apart from what follows, and beside others' claims: it may take a while
             plans.analyse_planned(tx)
+    else:
+        with store.read() as tx:
+            begun = plans.planned_up_to(tx, row.id)
+        planner.plan_part(Part(begun, None), count)
+    with store.write() as tx:
+        require(tx, row.name, IssueState.PLANNING)
+        if parts.left(tx, row.id):
+            raise IssueWaits(f"{row.name}: not all of it is planned; somebody else began to")
+        parts.remove(tx, row.id)
+        hours.set_own_hours(tx, workspace, row)
+        return plans.open_for_dispatch(tx, row.id, doubtful=row.name in doubtful_issues(tx), who=workspace.who)
+
+
+def _plan_with_others(workspace: Workspace, planner: Planner, progress: Callable[[int], None], others: Callable[[], object]) -> None:
+    number, name, cadence = planner.issue.id, planner.issue.name, planner.issue.cadence
     with workspace.store.write() as tx:
-        require(tx, ready.row.name, IssueState.PLANNING)
-        hours.set_own_hours(tx, workspace, ready.row)
-        return plans.open_for_dispatch(tx, ready.row.id, doubtful=ready.row.name in doubtful_issues(tx), who=workspace.who)
+        require(tx, name, IssueState.PLANNING)
+        parts.begin_term(tx)
+        parts.cut(tx, number, cadence, plans.planned_up_to(tx, number), PAGE)
+        several = parts.left(tx, number) > 1
+    if several:
+        others()
+    while True:
+        _take_parts(workspace, planner, progress)
+        with workspace.store.read() as tx:
+            if not parts.left(tx, number):
+                return
+        time.sleep(_LOOK_S)  # somebody has the last ones in hand; if they died, their lease ends
+
+
+def lend_a_hand(workspace: Workspace, ready: Ready, halt: threading.Event | None = None) -> int:
+    """Plan parts of an issue that somebody else plans, until there is none left. Returns how many readers that were.
+
+    Raises:
+        IssueWaits: whoever had begun does so no longer; what was not written is left to others.
+    """
+    return _take_parts(workspace, Planner(workspace, ready), lambda _: None, halt)
+
+
+def _take_parts(workspace: Workspace, planner: Planner, progress: Callable[[int], None], halt: threading.Event | None = None) -> int:
+    done = 0
+    while halt is None or not halt.is_set():
+        with workspace.store.write(together=True) as tx:
+            part = parts.take(tx, planner.issue.id, f"{socket.gethostname()}:{os.getpid()}", _LEASE)
+        if part is None:
+            break
+        done += planner.plan_part(part, progress)
+    return done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +32,9 @@ class Backend(Protocol):
     @property
     def known(self) -> bool:
         """Whether a key was used with this database before."""
+
+    def now(self) -> datetime:
+        """The database's clock."""
 
     def turn(self) -> AbstractContextManager[None]:
         """Wait for one's turn to write, before the transaction begins."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, make_url, select, text
@@ -55,6 +56,11 @@ class Store:
                 ends = anchor.noted(connection)
             if ends is not None:
                 self.anchor.write(ends)
+
+    def now(self) -> datetime:
+        """The database's clock, asked for nothing else."""
+        with self._explained():
+            return self.backend.now()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

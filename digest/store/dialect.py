@@ -47,6 +47,13 @@ def now(tx: Connection) -> datetime:
     return tx.execute(_POSTGRESQL_NOW if is_postgresql(tx) else _SQLITE_NOW).scalar_one()
 
 
+def turn_at(tx: Connection) -> datetime:
+    """The database's clock when this writer's turn had come. PostgreSQL told it then, and is not asked again."""
+    return cast(datetime, tx.info[TURN_AT]) if is_postgresql(tx) else now(tx)
+
+
+TURN_AT = "digest_turn_at"  # under which a connection keeps it
+
 # Asked several times for every request: building them anew took a tenth of a hand-over's processor time.
 _POSTGRESQL_NOW = select(literal_column("clock_timestamp()", Instant()))
 _SQLITE_NOW = select(func.strftime("%Y-%m-%d %H:%M:%f", "now", type_=Instant()))

@@ -6,7 +6,7 @@ Every move is a compare-and-set: a row that is no longer in the state it was tho
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,32 +15,13 @@ from sqlalchemy import ColumnElement, Connection, Row, Update, and_, bindparam, 
 from digest.model import DeliveryState as S
 from digest.model import IssueState
 from digest.store import schema as t
+from digest.store.claiming import CLAIM_ORDER, claim_at_once
+from digest.store.claiming import Claim as Claim
+from digest.store.claiming import Claimed as Claimed
 from digest.store.database import now
-from digest.store.dialect import is_postgresql
+from digest.store.dialect import is_postgresql, turn_at
 from digest.store.people import writable
 from digest.store.settling import settle_at_once
-
-
-class Claimed(NamedTuple):
-    """A delivery that is ours to hand over until the lease ends."""
-
-    id: int
-    did: str
-    subscriber: int
-    edition: int
-    date_header: str
-    attempts: int
-    epoch: int
-
-
-class Claim(NamedTuple):
-    """Deliveries claimed together, as one attempt. ``lease_until`` is by the database's clock."""
-
-    attempt: int
-    aid: str
-    deliveries: tuple[Claimed, ...]
-    lease_until: datetime
-    ref: str = ""
 
 
 def claim(
@@ -54,14 +35,19 @@ def claim(
     one_edition: bool = False,
     ref: str = "",
     aid: str = "",
+    known: Collection[int] = (),
 ) -> Claim | None:
     """T1: make the intent durable for up to ``k`` deliveries; those whose reader may no longer be written to are skipped.
 
     None when nothing can be claimed now, or the issue is paused. ``one_edition``: all of the same. The consent gate is in
     the same transaction: what was withdrawn before it commits is honoured. Several may claim at the same time; what another
-    is just claiming is passed over. ``aid`` names the attempt, else a name is drawn.
+    is just claiming is passed over. ``aid`` names the attempt, else a name is drawn. Selections of ``known`` editions are not told.
     """
-    at = now(tx)
+    at, aid = turn_at(tx), aid or secrets.token_hex(16)
+    if is_postgresql(tx):
+        how: Any = {"owner": owner, "lease": lease, "provider": provider, "one_edition": one_edition, "ref": ref, "aid": aid}
+        if found := claim_at_once(tx, issue, k, at, known=known, **how):
+            return found
     going = tx.execute(select(t.issue.c.send_not_after).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None), _may_leave())).first()
     if going is None:
         return None
@@ -101,7 +87,7 @@ def _is_late(not_after: datetime | None, at: datetime) -> bool:
 
 def _of_one_edition(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[Row[Any]]:
     """Of the first edition that has somebody who may be written to."""
-    first = select(t.delivery.c.edition_id).where(ready).order_by(t.delivery.c.edition_id, t.delivery.c.id).limit(1)
+    first = select(t.delivery.c.edition_id).where(ready).order_by(*CLAIM_ORDER).limit(1)
     while (edition := tx.execute(first.with_for_update(skip_locked=True)).scalar()) is not None:
         if wanted := _with_consent(tx, and_(ready, t.delivery.c.edition_id == edition), k, at):
             return wanted
@@ -116,7 +102,7 @@ def _with_consent(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[
             .add_columns(t.delivery.c.attempts, t.delivery.c.lease_epoch, writable().label("writable"), t.subscriber.c.status)
             .join(t.subscriber, t.subscriber.c.id == t.delivery.c.subscriber_id)
             .where(ready)
-            .order_by(t.delivery.c.edition_id, t.delivery.c.id)  # neighbours share what is composed once
+            .order_by(*CLAIM_ORDER)
             .limit(k)
             .with_for_update(of=t.delivery, skip_locked=True)
         ).all()
@@ -165,7 +151,7 @@ def divide(tx: Connection, issue: int, whole: Claim, *, lease: timedelta, provid
         attempt, aid = _new_attempt(tx, issue, provider, len(part), at, ref)
         kept = [one for one in part if _renew(tx, one, attempt, at + lease)]
         if kept:
-            halves.append(Claim(attempt, aid, tuple(kept), at + lease, ref))
+            halves.append(whole._replace(attempt=attempt, aid=aid, deliveries=tuple(kept), lease_until=at + lease, ref=ref))
     return halves
 
 
@@ -191,24 +177,27 @@ class Settled(NamedTuple):
 
 def settle(tx: Connection, claimed: Claim, settled: Sequence[Settled], *, outcome: str, code: str = "", ref: str = "") -> int:
     """T2: write the outcome of an attempt. Returns how many rows had been moved by somebody else meanwhile."""
-    at = now(tx)
+    at = turn_at(tx)
+    ended = any(one.state is S.READY for one in settled) and _is_cancelled(tx, claimed.attempt)
+    if is_postgresql(tx):
+        rows = [_row(one, at, ended=ended) | {"called": one.called} for one in settled]
+        return len(rows) - settle_at_once(tx, claimed.attempt, rows, at, outcome=outcome, code=code, ref=ref)
     lost = 0
-    ended = tx.execute(
-        select(t.issue.c.id)
-        .join(t.attempt, t.attempt.c.issue_id == t.issue.c.id)
-        .where(t.attempt.c.id == claimed.attempt, t.issue.c.state == IssueState.CANCELLED.value)
-    ).first()
     for called, statement in ((True, _SETTLE), (False, _SET_ASIDE)):
-        rows = [_row(one, at, ended=bool(ended)) for one in settled if one.called is called]
+        rows = [_row(one, at, ended=ended) for one in settled if one.called is called]
         if rows:
-            moved = settle_at_once(tx, rows, called=called) if is_postgresql(tx) else tx.execute(statement, rows).rowcount
-            lost += len(rows) - moved
+            lost += len(rows) - tx.execute(statement, rows).rowcount
     tx.execute(
         update(t.attempt)
         .where(t.attempt.c.id == claimed.attempt)
         .values(ended_at=at, outcome=outcome, code=code, evidence="reply", **({"provider_ref": ref} if ref else {}))
     )
     return lost
+
+
+def _is_cancelled(tx: Connection, attempt: int) -> bool:
+    query = select(t.issue.c.state).join(t.attempt, t.attempt.c.issue_id == t.issue.c.id).where(t.attempt.c.id == attempt)
+    return tx.execute(query).scalar() == IssueState.CANCELLED.value
 
 
 def _row(one: Settled, at: datetime, *, ended: bool) -> dict[str, Any]:

@@ -22,6 +22,14 @@ class Person(NamedTuple):
     subscriber: Subscriber
 
 
+class Sealed(NamedTuple):
+    """What a message needs of its reader, as it lies in the database: id in links, address and name."""
+
+    sid: str
+    address: bytes
+    name: bytes
+
+
 class Reader(NamedTuple):
     """A subscriber as planning sees one: no address, no name."""
 
@@ -273,11 +281,12 @@ def languages_used(tx: Connection, cadence: str) -> list[str]:
     return sorted(tx.execute(query.distinct()).scalars())
 
 
-def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Reader]:
-    """The next readers of a cadence who may be written to, in order of their rows."""
+def readers_after(tx: Connection, cadence: str, last: int, page: int, up_to: int | None = None) -> list[Reader]:
+    """The next readers of a cadence who may be written to, in order of their rows; none above ``up_to``."""
+    within = t.subscriber.c.id > last if up_to is None else t.subscriber.c.id.between(last + 1, up_to)
     rows = tx.execute(
         select(*(t.subscriber.c[name] for name in ("id", "audience", "max_teasers", "plain_text", "large_print", "language")))
-        .where(t.subscriber.c.cadence == cadence, t.subscriber.c.id > last, writable())
+        .where(t.subscriber.c.cadence == cadence, within, writable())
         .order_by(t.subscriber.c.id)
         .limit(page)
     ).all()
@@ -299,10 +308,20 @@ def readers_after(tx: Connection, cadence: str, last: int, page: int) -> list[Re
     ]
 
 
-def particulars(tx: Connection, vault: Vault, rows: Sequence[int]) -> Mapping[int, tuple[str, str, str]]:
-    """What a message needs of each reader: id, address, name."""
-    query = select(t.subscriber.c.id, t.subscriber.c.sid, t.subscriber.c.address, t.subscriber.c.name).where(t.subscriber.c.id.in_(rows))
-    return {r.id: (r.sid, vault.open(r.address, "address"), vault.open(r.name, "name")) for r in tx.execute(query)}
+def sealed(tx: Connection, rows: Sequence[int]) -> dict[int, Sealed]:
+    """What a message needs of each reader."""
+    query = select(t.subscriber.c.id, *(t.subscriber.c[name] for name in Sealed._fields)).where(t.subscriber.c.id.in_(rows))
+    return {row: Sealed(*found) for row, *found in tx.execute(query)}
+
+
+def particulars(tx: Connection, vault: Vault, rows: Sequence[int]) -> dict[int, tuple[str, str, str]]:
+    """The same opened: id, address, name."""
+    return unsealed(vault, sealed(tx, rows))
+
+
+def unsealed(vault: Vault, readers: Mapping[int, Sealed]) -> dict[int, tuple[str, str, str]]:
+    """Readers' ids, addresses and names."""
+    return {row: (one.sid, vault.open(one.address, "address"), vault.open(one.name, "name")) for row, one in readers.items()}
 
 
 def address_indexes(tx: Connection, rows: Sequence[int]) -> dict[int, bytes]:

@@ -14,7 +14,7 @@ from digest.model import DeliveryState as S
 from digest.store import holding, issues
 from digest.store import schema as t
 from digest.store.database import now
-from digest.store.dialect import analyse
+from digest.store.dialect import analyse, upsert
 
 _PART = 500  # values in one IN
 _AT_ONCE = 20_000  # rows moved by one statement
@@ -227,20 +227,26 @@ def _told(tx: Connection, telling: Collection[int], first: int, last: int) -> di
 
 
 def put_editions(tx: Connection, issue: int, editions: Sequence[NewEdition]) -> dict[str, int]:
-    """Editions, each kept once per issue and selection. Returns the rows by hash."""
+    """Editions, each kept once per issue and selection. Returns the rows by hash.
+
+    Others may be planning the same issue. All come with their editions in one order, so that two never wait for each other.
+    """
     by_hash = {edition.hash: edition for edition in editions}
     rows = _edition_rows(tx, issue, by_hash)
-    missing = [edition for hash, edition in by_hash.items() if hash not in rows]
+    missing = [by_hash[hash] for hash in sorted(by_hash.keys() - rows.keys())]
     if not missing:
         return rows
-    tx.execute(
-        insert(t.edition),
-        [
-            {"issue_id": issue, "hash": one.hash, "selection": one.selection, "html_bytes": one.html_bytes, "problem": one.problem}
-            for one in missing
-        ],
+    own: dict[str, int] = dict(
+        tx.execute(
+            upsert(tx, t.edition).on_conflict_do_nothing().returning(t.edition.c.hash, t.edition.c.id),
+            [
+                {"issue_id": issue, "hash": one.hash, "selection": one.selection, "html_bytes": one.html_bytes, "problem": one.problem}
+                for one in missing
+            ],
+        ).all()
     )
-    rows |= _edition_rows(tx, issue, {one.hash for one in missing})
+    rows |= own | _edition_rows(tx, issue, [one.hash for one in missing if one.hash not in own])
+    missing = [one for one in missing if one.hash in own]
     if items := [{"edition_id": rows[one.hash], "summary_id": summary} for one in missing for summary in one.summaries]:
         tx.execute(insert(t.edition_item), items)
     if notices := [{"edition_id": rows[one.hash], "summary_id": s, "notice_hash": hash} for one in missing for s, hash in one.notices]:
@@ -258,13 +264,13 @@ def _edition_rows(tx: Connection, issue: int, hashes: Collection[str]) -> dict[s
 
 
 def put_plans(tx: Connection, issue: int, plans: Sequence[Plan], date_header: str) -> None:
-    """A delivery for each plan. A subscriber who has one already is refused by the schema."""
+    """A delivery for each plan. A subscriber who has one already keeps it."""
     if not plans:
         return
     at = now(tx)
     shared: Mapping[str, object] = {"issue_id": issue, "state_at": at, "date_header": date_header}
     tx.execute(
-        insert(t.delivery).values(**shared),
+        upsert(tx, t.delivery).values(**shared).on_conflict_do_nothing(index_elements=["issue_id", "subscriber_id"]),
         [
             {
                 "subscriber_id": plan.subscriber,

@@ -17,6 +17,7 @@ import contextlib
 import select
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from digest.errors import BusyError, ConfigError, StoreError
+from digest.store.dialect import TURN_AT, now
 
 _LOCK_SPACE = 0x64696765  # "dige": our advisory locks among those of other programs in the same database
 _WRITERS, _RUN = 1, 2
@@ -75,6 +77,7 @@ class PostgresServer:
         self.reader: Engine = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self.writer: Engine = self.engine.execution_options(digest_write="alone")
         self.together: Engine = self.engine.execution_options(digest_write="together")
+        self._asking: Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         # Each machine marks how far it had come itself. The name tells nothing of the server: a backup may be restored elsewhere.
         self.mark_file = workspace / "var" / "postgresql.mark"
         try:
@@ -89,6 +92,11 @@ class PostgresServer:
             if tx.execute(text("SELECT to_regclass('meta')")).scalar() is None:
                 return False
             return tx.execute(text("SELECT 1 FROM meta WHERE key = 'key_fingerprint'")).scalar() is not None
+
+    def now(self) -> datetime:
+        """The server's clock: one question, without a transaction around it."""
+        with self._asking.connect() as connection:
+            return now(connection)
 
     def turn(self) -> contextlib.AbstractContextManager[None]:
         """The server keeps the queue: see ``_begin``."""
@@ -202,16 +210,18 @@ def _has_come(descriptor: int) -> bool:
 
 def _begin(connection: Connection, turn_s: float | None) -> None:
     """A writer's settings and its place among the writers, in one question. Readers wait for nobody."""
+    connection.info.pop(TURN_AT, None)  # of an earlier transaction
     kind = connection.get_execution_options().get("digest_write")
     if kind is None:
         return
     wait_ms = _LOCK_MS if turn_s is None else int(turn_s * 1000)
     lock = "pg_advisory_xact_lock" if kind == "alone" else "pg_advisory_xact_lock_shared"
-    durable = connection.exec_driver_sql(
+    durable, *_, connection.info[TURN_AT] = connection.exec_driver_sql(
         f"SELECT current_setting('synchronous_commit'), set_config('lock_timeout', '{wait_ms}', true),"
         f" set_config('statement_timeout', '{_STATEMENT_MS}', true),"
-        f" set_config('idle_in_transaction_session_timeout', '{_IDLE_MS}', true), {lock}({_LOCK_SPACE}, {_WRITERS})"
-    ).one()[0]
+        f" set_config('idle_in_transaction_session_timeout', '{_IDLE_MS}', true), {lock}({_LOCK_SPACE}, {_WRITERS}),"
+        " clock_timestamp()"
+    ).one()
     # A pooler may have handed out another session than the one that was looked at when we connected.
     if durable not in _DURABLE:
         raise StoreError(f"this server does not keep what it commits (synchronous_commit is {durable}); set it to on")

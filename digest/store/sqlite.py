@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from digest.errors import BusyError, StoreError
+from digest.store.dialect import now
 
 _BUSY_MS = 10_000
 _BUSY = "the database is busy with another program; try again in a moment, nothing was lost"
@@ -54,6 +56,11 @@ class SqliteFile:
     def known(self) -> bool:
         """Whether the file had been there."""
         return self._known
+
+    def now(self) -> datetime:
+        """The clock of this machine, by SQLite."""
+        with self.reader.begin() as tx:
+            return now(tx)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:

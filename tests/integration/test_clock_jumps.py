@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from digest import dispatch, handover
+from digest import dispatch
 from digest.model import DeliveryState as S
-from digest.store import ledger, schema
+from digest.store import Store, ledger, schema
 from tests.support.clock import Clock
 from tests.support.crash import Journal, Knife
 from tests.support.crash_bench import FAST, ISSUE, Bench, prepare
@@ -143,7 +143,7 @@ def test_what_a_jump_makes_too_late_is_called_expired_and_never_sent(letter, mon
 
 
 def test_a_sender_that_does_not_look_at_the_clock_again_is_found_out(letter, monkeypatch):
-    monkeypatch.setattr(handover, "now", lambda tx: datetime(2000, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(Store, "now", lambda _: datetime(2000, 1, 1, tzinfo=UTC))
     source, found = random.Random(SEED), set()
     with Timed(letter, monkeypatch, Journal) as bench:
         for at in range(1, 90):  # somewhere between the claim and the call

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import BigInteger, text
+from sqlalchemy import BigInteger, event, text, update
 
 from digest.errors import ConfigError, StoreAway, StoreError
 from digest.model import DeliveryState as S
-from digest.store import ledger, now, open_store, outcomes, plans
+from digest.store import claiming, ledger, now, open_store, outcomes, plans, schema
 from digest.store.mark import Guard, new_epoch
 from digest.store.patience import patiently
 from digest.store.schema import metadata
@@ -73,6 +73,53 @@ def test_two_claims_of_one_edition_each_find_one(workspace):
         first, second = claim(one, issue, 9, one_edition=True), claim(two, issue, 9, one_edition=True)
     assert len(first.deliveries) == len(second.deliveries) == 2
     assert first.deliveries[0].edition != second.deliveries[0].edition
+
+
+def plan_of(workspace, statement, given, part):
+    """What the server does for a part of a statement, a CTE: every step, with the rows that came out of it."""
+    compiled = statement.compile(dialect=workspace.store.engine.dialect)
+    values = {name: given.get(name, value if value is not None else "") for name, value in compiled.params.items()}
+    with workspace.store.engine.connect() as connection:
+        (plan,) = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {compiled.string}", values).scalar_one()
+        connection.rollback()
+    steps, found = [(plan["Plan"], False)], []
+    while steps:
+        step, inside = steps.pop()
+        inside = inside or step.get("Subplan Name") == f"CTE {part}"
+        found += [(step["Node Type"], step.get("Relation Name", ""), step["Actual Rows"] * step["Actual Loops"])] if inside else []
+        steps += [(below, inside) for below in step.get("Plans", [])]
+    return found
+
+
+@pytest.mark.parametrize("one_edition", [False, True])
+@pytest.mark.parametrize("wait", [0, 1])
+@pytest.mark.parametrize("analysed", [False, True])
+def test_a_claim_looks_at_no_more_rows_than_it_takes(workspace, one_edition, wait, analysed):
+    """Whatever the server knows of the table. Once it read and sorted all that was ready for each claim: 19 ms of 4,000, now 1.4."""
+    issue = ready(workspace, 300, editions=2)
+    with workspace.store.write() as tx:
+        if wait:
+            tx.execute(update(schema.delivery).values(next_at=now(tx) - timedelta(minutes=1)))
+        if analysed:
+            plans.analyse_planned(tx)
+        at = now(tx)
+    given = {"issue": issue, "k": 2, "at": at, "until": at, "owner": "x", "provider": "x", "ref": "", "aid": "x", "known": []}
+    steps = plan_of(workspace, claiming._STATEMENTS[one_edition][wait], given, "chosen")
+    assert "delivery" in {table for _, table, _ in steps} and max(rows for _, _, rows in steps) <= 2, steps
+
+
+def test_a_batch_is_claimed_and_settled_in_two_statements_each(workspace):
+    """The turn with its settings, and the claim; the turn, and the outcome. How many questions a batch takes is what bounds a fleet."""
+    issue, said = ready(workspace, 4), []
+    event.listen(workspace.store.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    with workspace.store.write(together=True) as tx:
+        found = claim(tx, issue, 3)
+    with workspace.store.write(together=True) as tx:
+        ledger.settle(tx, found, [ledger.Settled(one, S.ACCEPTED) for one in found.deliveries], outcome="answered")
+    assert len(said) == 4, said
+    assert found.readers.keys() == {one.subscriber for one in found.deliveries} and len(found.selections) == 1
+    with workspace.store.write(together=True) as tx:
+        assert claim(tx, issue, 1, known=found.selections).selections == {}
 
 
 def test_who_writes_alone_waits_for_those_who_write_together_and_they_for_him(workspace):

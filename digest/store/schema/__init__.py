@@ -21,6 +21,7 @@ from digest.store.schema.issues import (
 )
 from digest.store.schema.later import bounce, contradiction, decision, event_inbox, provider_event
 from digest.store.schema.lists import interest_choice, interest_move, segment
+from digest.store.schema.parts import plan_part
 from digest.store.schema.people import consent, consent_text, follows, mail, signup, subscriber, suppression
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "metadata",
     "participant",
     "person",
+    "plan_part",
     "provider_event",
     "recovery_code",
     "refusal",
