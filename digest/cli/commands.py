@@ -21,6 +21,7 @@ from digest.cli import timing
 from digest.cli import previewing
 from digest.cli import looking
 from digest.cli import editing
+from digest.cli import editions
 from digest.cli import operating
 from digest.cli import people
 from digest.cli import feedback
@@ -33,6 +34,7 @@ __all__ = [
     "app",
     "care",
     "editing",
+    "editions",
     "feedback",
     "help_text",
     "looking",
