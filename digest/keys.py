@@ -38,7 +38,7 @@ def sealed_columns() -> set[tuple[str, str]]:
 
 def binary_columns() -> set[tuple[str, str]]:
     """Every column of the schema that could be sealed: a test holds that none is forgotten."""
-    kept = {("content", "compiled")}
+    kept = {("content", "compiled"), ("approval", "snapshot")}  # nothing of a reader is in these
     return {
         (table.name, column.name)
         for table in t.metadata.sorted_tables

@@ -41,6 +41,7 @@ def make_desk(table: Table, who: Who, *, frames_at: str = "", news: events.News 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.table, app.state.who, app.state.news = table, who, news or events.News()
     app.state.frames = frames_at
+    app.state.workspace = table.opened  # where a guard looks for it
     for part in (reading, editing, asking, leaving, events):
         app.include_router(part.router)
     if not frames_at:

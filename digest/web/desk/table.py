@@ -90,7 +90,7 @@ class Table:
     """
 
     def __init__(self, workspace: Workspace, *, live: bool, on: date | None = None) -> None:
-        self._opened, self._on, self.live = workspace, on, live
+        self.opened, self._on, self.live = workspace, on, live
         self._config: tuple[int, config.Config] = (_changed_at(workspace.path / CONFIG), workspace.config)
         self._files: tuple[str, Saved] = ("", Saved())
         self._lock = threading.Lock()
@@ -106,7 +106,7 @@ class Table:
 
     def workspace(self, who: str = "") -> Workspace:
         """The workspace as its configuration is now, acting as of now, or of the date the desk was opened for."""
-        opened = self._opened
+        opened = self.opened
         stamp = _changed_at(opened.path / CONFIG)
         with self._lock:
             if stamp != self._config[0]:
