@@ -14,7 +14,7 @@ class LoginBudgets(Frozen):
 
     try_per_hour: Annotated[int, Field(ge=1)] = 10
     name_per_hour: Annotated[int, Field(ge=1)] = 60
-    network_per_hour: Annotated[int, Field(ge=1)] = 60
+    network_per_hour: Annotated[int, Field(ge=1)] = 100
     all_per_hour: Annotated[int, Field(ge=1)] = 600
 
 

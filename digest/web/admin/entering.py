@@ -53,6 +53,8 @@ def log_in(request: Request, form: Filled) -> Response:
         return page(request, "login.html.j2", status=403, to=to, name=name, wrong=True)
     if old := signin.read(workspace, request.cookies.get(guard.cookie_name(request), "")):
         signin.leave(workspace, old)
+    if not person.second_factor:
+        request.app.state.tries.right(name, network(request))
     token = signin.begin(workspace, person, network(request), browser(request.headers.get("user-agent", "")))
     answer = RedirectResponse(f"/admin/code?to={quote(to)}" if person.second_factor else to, status_code=303)
     guard.put_cookie(request, answer, token)
@@ -75,6 +77,7 @@ def take_code(request: Request, form: Filled) -> Response:
     token = signin.finish(workspace, session, form.one("code"))
     if token is None:
         return page(request, "code.html.j2", status=403, to=to, wrong=True)
+    request.app.state.tries.right(session.person.name, network(request))
     answer = RedirectResponse(to, status_code=303)
     guard.put_cookie(request, answer, token)
     return answer

@@ -179,7 +179,10 @@ def proved(request: Request, session: Session, form: Form) -> bool:
     """
     if not request.app.state.tries.admits(session.person.name, network(request)):
         raise too_many()
-    return signin.prove(workspace_of(request), session, form.one("again_password", 1024), form.one("again_code"))
+    if not signin.prove(workspace_of(request), session, form.one("again_password", 1024), form.one("again_code")):
+        return False
+    request.app.state.tries.right(session.person.name, network(request))
+    return True
 
 
 def too_many() -> Refused:
@@ -200,6 +203,10 @@ class Tries:
         name = name.strip().lower()[:40]
         asked = ((self._network, f"network:{where}"), (self._one, f"one:{where}:{name}"), (self._name, f"name:{name}"), (self._all, "all"))
         return all(self._limiter.hit(item, key) for item, key in asked)
+
+    def right(self, name: str, where: str) -> None:
+        """It was the person: what they mistyped from there counts no more."""
+        self._limiter.clear(self._one, f"one:{where}:{name.strip().lower()[:40]}")
 
 
 class Behind:

@@ -176,6 +176,14 @@ def test_tries_are_counted_for_known_and_unknown_names_alike(tmp_path):
         assert browser.log_in("other").headers["retry-after"] == "3600"
 
 
+def test_who_gets_in_may_mistype_again(tmp_path):
+    with serving(make_site_folder(tmp_path / "w", "admin: {budgets: {try_per_hour: 3}}\n")) as site:
+        add(site, "nora")
+        browser = Browser(site)
+        told = [browser.log_in("nora", password).status for password in ("wrong wrong", "wrong wrong", PASSWORD) * 2]
+        assert told == [403, 403, 303] * 2
+
+
 # --- the second factor ---------------------------------------------------------------------------------------------------
 
 
@@ -453,6 +461,7 @@ def test_all_of_it_on_either_database(tmp_path, on_both):
     with serving(make_site_folder(tmp_path / "w", ADMIN)) as site:
         browser, ana = Browser(site), add(site, "ana")
         assert browser.log_in("ana", "wrong wrong wrong").status == 403 and browser.log_in("ana").status == 303
+        browser.get("/admin/people")
         made = browser.post("/admin/people", {"name": "ben", "role": "editor"})
         given = re.search(r'class="key">([a-z0-9-]+)<', made.text)[1]
         secret, codes = with_factor(site, ana)
@@ -460,6 +469,7 @@ def test_all_of_it_on_either_database(tmp_path, on_both):
         assert other.log_in("ana").headers["location"].startswith("/admin/code")
         other.get("/admin/code")
         assert other.post("/admin/code", {"code": codes[0]}).status == 303
+        other.get("/admin")
         assert other.post("/admin/account/sessions").status == 303 and browser.get("/admin").status == 303
         assert Browser(site).log_in("ben", given).status == 303
         page = other.get("/admin/audit?action=login.refused&who=(not+logged+in)").text
