@@ -7,7 +7,7 @@ table beside it (``digest.admin.reports``).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from xml.sax.saxutils import escape
 
 from digest.model import Frozen
@@ -28,9 +28,9 @@ class Series(Frozen):
 
 
 class Chart(Frozen):
-    """``labels`` stand along the bottom, one for each value."""
+    """``labels`` stand along the bottom, one for each value; for ``rows`` at the left, and of the series the first is drawn."""
 
-    kind: str  # lines | bars
+    kind: str  # lines | bars (upright, for what follows in time) | rows (lying, for what has names)
     labels: tuple[str, ...]
     series: tuple[Series, ...]
 
@@ -39,13 +39,19 @@ def svg(chart: Chart, title: str, description: str) -> str:
     """The picture. The first six series are drawn: more cannot be told apart."""
     series = chart.series[: len(_LIGHT)]
     top = _nice(max((value for one in series for value in one.values if value is not None), default=0))
-    parts = [_frame(top, chart.labels)]
-    parts.append(_bars(chart.labels, series, top) if chart.kind == "bars" else _lines(chart.labels, series, top))
+    height = HEIGHT
+    if chart.kind == "rows":
+        title = f"{title}: {series[0].name}"
+        parts, height = [_rows(chart.labels, series[0], top)], _TOP + 30 * len(chart.labels) + 16
+    elif chart.kind == "bars":
+        parts = [_frame(top, chart.labels, _middle), _bars(chart.labels, series, top)]
+    else:
+        parts = [_frame(top, chart.labels, _x), _lines(chart.labels, series, top)]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
-        f'aria-labelledby="t d" style="max-width:100%;height:auto">\n<title id="t">{escape(title)}</title>\n'
-        f'<desc id="d">{escape(description)}</desc>\n<style>{_style()}</style>\n'
-        f'<rect class="ground" width="{WIDTH}" height="{HEIGHT}"/>\n<text class="head" x="{_LEFT}" y="24">{escape(title)}</text>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
+        f'aria-label="{escape(title)}. {escape(description)}">\n<title>{escape(title)}</title>\n'
+        f"<desc>{escape(description)}</desc>\n<style>{_style()}</style>\n"
+        f'<rect class="ground" width="{WIDTH}" height="{height}"/>\n<text class="head" x="{_LEFT}" y="24">{escape(title)}</text>\n'
         + "\n".join(parts)
         + "\n</svg>\n"
     )
@@ -85,7 +91,12 @@ def _y(value: float, top: float) -> float:
     return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * value / top
 
 
-def _frame(top: float, labels: Sequence[str]) -> str:
+def _middle(place: int, count: int) -> float:
+    """Where the middle of a bar's room is."""
+    return _LEFT + (WIDTH - _LEFT - _RIGHT) * (place + 0.5) / max(1, count)
+
+
+def _frame(top: float, labels: Sequence[str], place_of: Callable[[int, int], float]) -> str:
     lines = []
     for part in range(5):
         y = _y(top * part / 4, top)
@@ -95,7 +106,7 @@ def _frame(top: float, labels: Sequence[str]) -> str:
     every = max(1, math.ceil(len(labels) * (widest * 8 + 12) / (WIDTH - _LEFT - _RIGHT)))
     for place, label in enumerate(labels):
         if (len(labels) - 1 - place) % every == 0:
-            x = _x(place, len(labels))
+            x = place_of(place, len(labels))
             lines.append(f'<text x="{x:.1f}" y="{HEIGHT - _BOTTOM + 22}" text-anchor="middle">{escape(label)}</text>')
     return "\n".join(lines)
 
@@ -138,6 +149,22 @@ def _names(ends: Sequence[tuple[int, Series, float | None]], top: float) -> list
     return placed
 
 
+def _rows(labels: Sequence[str], one: Series, top: float) -> str:
+    """Lying bars, each with its name before it and its number behind it."""
+    left, room = 220, WIDTH - 220 - 90
+    drawn = []
+    for place, (label, value) in enumerate(zip(labels, one.values, strict=True)):
+        y = _TOP + 30 * place
+        words = label if len(label) < 27 else label[:25] + "…"
+        drawn.append(f'<text x="{left - 10}" y="{y + 20}" text-anchor="end">{escape(words)}</text>')
+        if value is None:
+            drawn.append(f'<text x="{left + 6}" y="{y + 20}">not shown</text>')
+            continue
+        drawn.append(f'<rect class="s0" x="{left}" y="{y + 5}" width="{room * value / top:.1f}" height="20"/>')
+        drawn.append(f'<text x="{left + room * value / top + 8:.1f}" y="{y + 20}">{_number(value)}</text>')
+    return "\n".join(drawn)
+
+
 def _bars(labels: Sequence[str], series: Sequence[Series], top: float) -> str:
     """Bars beside each other; the labels are those of the frame."""
     room = (WIDTH - _LEFT - _RIGHT) / max(1, len(labels))
@@ -147,8 +174,7 @@ def _bars(labels: Sequence[str], series: Sequence[Series], top: float) -> str:
         for place, value in enumerate(one.values):
             if value is None:
                 continue
-            x = _x(place, len(labels)) + (number - len(series) / 2) * wide
-            x = min(max(x, _LEFT), WIDTH - _RIGHT - wide)
+            x = _middle(place, len(labels)) + (number - len(series) / 2) * wide
             y = _y(value, top)
             drawn.append(f'<rect class="s{number}" x="{x:.1f}" y="{y:.1f}" width="{wide - 1:.1f}" height="{HEIGHT - _BOTTOM - y:.1f}"/>')
         y = _TOP + 14 + number * 22

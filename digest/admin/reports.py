@@ -163,12 +163,15 @@ def domains_report(found: Sequence[DomainFigures]) -> Report:
     """By mail domain: what was taken, what bounced. Domains of few readers stand together."""
     large = sorted((one for one in found if one.readers >= FEWEST), key=lambda one: (-one.accepted, one.domain))
     small = [one for one in found if one.readers < FEWEST]
-    rows = [(one.domain, one.readers, one.accepted, one.bounced, _percent(one.bounced, one.accepted), one.complained) for one in large]
+    rows: list[tuple[Cell, ...]] = [
+        (one.domain, one.readers, one.accepted, one.bounced, _percent(one.bounced, one.accepted), one.complained) for one in large
+    ]
     if small:
         readers = sum(one.readers for one in small)
         accepted, bounced = sum(one.accepted for one in small), sum(one.bounced for one in small)
         complained = sum(one.complained for one in small)
-        rows.append(("all other domains", readers, accepted, bounced, _percent(bounced, accepted), complained))
+        sums = (readers, accepted, bounced, _percent(bounced, accepted), complained)
+        rows.append(("all other domains", *(sums if readers >= FEWEST else (HIDDEN,) * 5)))
     top = rows[:12]
     return Report(
         name="domains",
@@ -176,7 +179,7 @@ def domains_report(found: Sequence[DomainFigures]) -> Report:
         columns=("domain", "readers", "accepted", "bounced", "bounced, %", "complained of"),
         rows=tuple(rows),
         picture=Chart(
-            kind="bars",
+            kind="rows",
             labels=tuple(str(row[0]) for row in top),
             series=(Series(name="bounced, %", values=tuple(drawn(row[4]) for row in top)),),
         ),
@@ -220,7 +223,7 @@ def sources_report(
         title="Sources and their health",
         columns=("source", "kind", "read well (UTC)", "pieces", "refused", "days silent", "usual gap, days", "health"),
         rows=tuple(rows),
-        picture=Chart(kind="bars", labels=tuple(names), series=(Series(name="days silent", values=tuple(silences)),)),
+        picture=Chart(kind="rows", labels=tuple(names), series=(Series(name="days silent", values=tuple(silences)),)),
         note="The usual gap is what nine in ten of the gaps between its pieces stay under.",
     )
 
@@ -339,7 +342,9 @@ def as_html(found: Report) -> str:
     )
     note = f"<p>{escape(found.note)}</p>" if found.note else ""
     return (
-        f'<figure class="report">{as_svg(found)}<figcaption>{note}</figcaption></figure>'
+        '<figure class="report"><div class="wide" tabindex="0" role="region" '
+        f'aria-label="{escape(found.title)}: picture">{as_svg(found)}</div>'
+        f"<figcaption>{note}</figcaption></figure>"
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(found.title)}"><table><caption>{escape(found.title)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, func, select
 
 from digest.model import Status
 from digest.store import schema as t
@@ -31,16 +31,10 @@ def status_changes(tx: Connection) -> list[Change]:
 
     Where a reader left and only that is known, they count as active until then.
     """
-    s, c, line, other = t.subscriber.c, t.consent.c, t.consent.alias(), t.consent.alias()
-    first = (
-        select(line.c.source)
-        .where(line.c.subscriber_id == s.id, line.c.kind == "status", line.c.source.like("% to %"))
-        .order_by(line.c.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    newest = select(func.max(other.c.id)).where(other.c.subscriber_id == s.id, other.c.kind == "status", other.c.source.like("% to %"))
-    told = exists().where(c.id == newest.scalar_subquery(), c.source.like("% to " + s.status))
+    s, c, line = t.subscriber.c, t.consent.c, t.consent.alias()
+    lines = select(line.c.source).where(line.c.subscriber_id == s.id, line.c.kind == "status", line.c.source.like("% to %")).limit(1)
+    first = lines.order_by(line.c.id).scalar_subquery()
+    newest = lines.order_by(line.c.id.desc()).scalar_subquery()
     began = month_of(tx, s.created_at)
     found: Counter[tuple[str, str, str]] = Counter()
     for month, line_text, status, count in tx.execute(
@@ -55,10 +49,11 @@ def status_changes(tx: Connection) -> list[Change]:
         old, _, new = text.partition(" to ")
         found[month, old, new] += count
     left = month_of(tx, s.status_at)
-    before = select(line.c.source).where(line.c.id == newest.scalar_subquery()).scalar_subquery()
-    silent = select(left, s.status, before.label("line"), func.count()).where(s.status.in_(_GONE), ~told)
-    for month, status, line_text, count in tx.execute(silent.group_by(left, s.status, "line")):
-        found[month, line_text.partition(" to ")[2] if line_text else Status.ACTIVE.value, status] += count
+    gone = select(left, s.status, newest.label("line"), func.count()).where(s.status.in_(_GONE)).group_by(left, s.status, "line")
+    for month, status, line_text, count in tx.execute(gone):
+        last = line_text.partition(" to ")[2] if line_text else Status.ACTIVE.value
+        if last != status:  # else a line tells of it
+            found[month, last, status] += count
     return [Change(*key, count) for key, count in sorted(found.items())]
 
 
@@ -138,22 +133,21 @@ class DomainFigures(NamedTuple):
 def domains(tx: Connection, vault: Vault, since: datetime) -> list[DomainFigures]:
     """By domain of the address, over the issues due since an instant. Addresses lie sealed: each is opened once, none is kept."""
     d = t.delivery.c
-    query = (
-        select(
-            d.subscriber_id,
-            func.min(t.subscriber.c.address).label("address"),
-            func.count(),
-            func.count(d.bounced_at),
-            func.count(d.complained_at),
-        )
+    handed = (
+        select(d.subscriber_id, func.count().label("n"), func.count(d.bounced_at).label("b"), func.count(d.complained_at).label("c"))
         .join(t.issue, t.issue.c.id == d.issue_id)
-        .join(t.subscriber, t.subscriber.c.id == d.subscriber_id)
-        .where(t.issue.c.due_at >= since, d.state == "accepted", t.subscriber.c.status != Status.ERASED.value)
+        .where(t.issue.c.due_at >= since, d.state == "accepted")
         .group_by(d.subscriber_id)
+        .subquery()
+    )
+    query = (
+        select(t.subscriber.c.address, handed.c.n, handed.c.b, handed.c.c)
+        .join(t.subscriber, t.subscriber.c.id == handed.c.subscriber_id)
+        .where(t.subscriber.c.status != Status.ERASED.value)
     )
     sums: dict[str, list[int]] = {}
-    for _, address, *figures in tx.execute(query, execution_options={"yield_per": 1000}):
-        domain = vault.open(bytes(address), "address").rpartition("@")[2].lower()
+    for address, *figures in tx.execute(query, execution_options={"yield_per": 1000}):
+        domain = vault.open(address, "address").rpartition("@")[2].lower()
         mine = sums.setdefault(domain, [0, 0, 0, 0])
         for place, value in enumerate((*figures, 1)):
             mine[place] += value

@@ -86,6 +86,7 @@ def _window(tx: Connection, wanted: Wanted, after: int, size: int) -> tuple[Any,
         (interest,) = wanted.interests
         return _ended(tx, _part(select(f.subscriber_id.label("id")).where(f.interest == interest), f.subscriber_id, after, size), size)
     if wanted.interests:
+        size = max(50, size // len(wanted.interests))
         parts = [
             _part(select(f.subscriber_id.label("id")).where(f.interest == interest), f.subscriber_id, after, size)
             for interest in wanted.interests
