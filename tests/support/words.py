@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from jinja2.ext import babel_extract
 
@@ -29,16 +29,18 @@ def calls(source: str) -> Iterator[tuple[int, tuple[str, ...] | None]]:
             yield node.lineno, said if given and len(said) == len(given) else None
 
 
-def places() -> list[Path]:
-    """The program's Python."""
-    return sorted((REPOSITORY / "digest").rglob("*.py"))
+@functools.cache
+def asked() -> tuple[tuple[str, int, tuple[str, ...] | None], ...]:
+    """File, line and texts of every such call in the program's Python."""
+    sources = ((file, file.read_text(encoding="utf-8")) for file in sorted((REPOSITORY / "digest").rglob("*.py")))
+    asking = [(file, source) for file, source in sources if re.search(r"\btn?\(", source)]  # to parse all takes a second
+    return tuple((str(file.relative_to(REPOSITORY)), *call) for file, source in asking for call in calls(source))
 
 
 def texts() -> dict[str, tuple[str, ...]]:
     """Message id → its English forms: one, or two where a number decides."""
     found: dict[str, tuple[str, ...]] = {}
-    for file in places():
-        found.update({said[0]: said for _, said in calls(file.read_text(encoding="utf-8")) if said})
+    found.update({said[0]: said for _, _, said in asked() if said})
     for file in sorted((REPOSITORY / "digest/web/pages").glob("*.j2")):
         with file.open("rb") as opened:
             for _, function, said, _ in babel_extract(opened, list(_KEYWORDS), [], {}):
