@@ -95,13 +95,14 @@ def test_what_a_killed_worker_had_in_hand_is_found_by_its_lease(fleet):
 
 def test_a_zombie_that_wakes_after_its_lease_hands_over_nothing_more_of_it(fleet):
     one = fleet(60)
-    frozen = one.start(*QUICK, "--knows")
+    frozen = one.start("--delay", "0.5", "--batch", "3", "--lanes", "2", "--lease-margin", "1", "--knows")  # not done before it is frozen
     one.wait(lambda: len(one.taken()) >= 3)
     frozen.send_signal(signal.SIGSTOP)
     with open_workspace(one.folder, ON) as opened, opened.store.write() as tx:
         tx.execute(update(schema.delivery).values(lease_until=now(tx) - timedelta(seconds=60)))
     one.start(*QUICK, "--knows")
     one.wait_finished(120)
+    assert len(one.hands()) == 2
     frozen.send_signal(signal.SIGCONT)
     assert one.stop() == [0, 0]
     once(one)
