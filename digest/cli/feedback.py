@@ -124,7 +124,14 @@ def serve(
     logging.getLogger("digest").setLevel(logging.INFO)
     with clockwork.running(workspace) if scheduler else contextlib.nullcontext():
         uvicorn.run(
-            make_app(workspace), host=host, port=port, access_log=False, server_header=False, log_level="warning", timeout_keep_alive=5
+            make_app(workspace),
+            host=host,
+            port=port,
+            access_log=False,
+            server_header=False,
+            log_level="warning",
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=10,  # a page of the desk listens for as long as it is open
         )
 
 

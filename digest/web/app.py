@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -21,6 +21,7 @@ from digest.admission import Asker
 from digest.desk.editions import Editions
 from digest.errors import DigestError
 from digest.glimpse import Glimpse
+from digest.signin import Session
 from digest.web import (
     admin,
     api,
@@ -38,6 +39,9 @@ from digest.web import (
     theme,
     webhooks,
 )
+from digest.web.desk.app import make_desk
+from digest.web.desk.guard import Person, Role
+from digest.web.desk.table import Table
 from digest.web.guard import Gate
 from digest.web.together import Together
 from digest.workspace import Workspace, open_workspace
@@ -77,6 +81,8 @@ def make_app(workspace_path: Path) -> FastAPI:
             app.state.editions = Editions()
             app.state.gate = Gate(workspace.config.pages.budgets)
             app.state.tries = admin.guard.Tries(workspace.config.admin.budgets)
+            desk = make_desk(Table(workspace, live=False), _at_the_desk)
+            app.mount("/desk", admin.guard.Behind(desk, "issues.see", fresh=("/approve", "/test")))
             app.state.applied = Together[tuple[join.Application, Asker | None], str](lambda many: join.apply_all(workspace, many))
             app.state.one_clicks = Together[str, bool](lambda sids: readers.leave_all(workspace, sids, "one click"))
             app.state.asked = lambda: loop.call_soon_threadsafe(asked.set)
@@ -120,6 +126,12 @@ def make_app(workspace_path: Path) -> FastAPI:
     app.add_middleware(api.Origins)
     app.add_middleware(look.Headers)
     return app
+
+
+def _at_the_desk(request: Request) -> Person:
+    """Who sits at the desk; the log-in before it has let them through."""
+    session: Session = request.state.session
+    return Person(session.person.name, Role[session.person.role.name], session.csrf)
 
 
 class _Background:

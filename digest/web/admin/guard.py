@@ -213,13 +213,14 @@ class Behind:
     """Puts the log-in before an application that is mounted in ours, such as the desk.
 
     Whoever may do ``action`` gets through, and ``request.state.session`` is their session; everybody else gets our answer. What
-    a form needs is the mounted application's own affair.
+    a form needs is the mounted application's own affair. A form sent to a path with one of the endings ``fresh`` takes somebody
+    who has proved lately who they are; the way back is then to the page above it.
     """
 
-    def __init__(self, inner: ASGIApp, action: str) -> None:
+    def __init__(self, inner: ASGIApp, action: str, fresh: tuple[str, ...] = ()) -> None:
         if action not in ACTIONS:
             raise ValueError(f"{action} is no action")
-        self.inner, self.action = inner, action
+        self.inner, self.action, self.fresh = inner, action, fresh
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -238,6 +239,9 @@ class Behind:
                 raise SignIn(OWN_PASSWORD)
             if not may(person.role, self.action):
                 raise not_for(person, self.action)
+            ending = next((one for one in self.fresh if request.url.path.endswith(one)), "")
+            if ending and request.method == "POST" and not request.state.session.fresh:
+                raise SignIn(f"/admin/again?to={quote(request.url.path.removesuffix(ending))}")
         except tuple(HANDLERS) as error:
             return HANDLERS[type(error)](request, error)
         return None
