@@ -17,7 +17,7 @@ from digest.model import Placed, Selection
 
 K = TypeVar("K")
 V = TypeVar("V")
-_KEPT = 8192  # of each kind, of some 200 bytes (a preheader: 2 KB); their texts are the issue's
+_KEPT = 4096  # of each kind: a teaser with its line takes 1 to 2 KB besides the issue's own texts, a preheader up to 4
 
 
 class Sides(NamedTuple):

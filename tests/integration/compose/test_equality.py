@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from digest.compose import CompiledIssue, compile_issue, html_of, make_edition, text_of, view
 from digest.compose.compiled import compile_sources
-from digest.compose.edition import lines_of
+from digest.compose.edition import _join_any, lines_of
 from digest.compose.markers import without_marks
 from digest.compose.render import limits_for, read_templates, render
 from digest.errors import RenderError
@@ -49,6 +49,21 @@ def test_joined_editions_equal_the_whole_chain(compiled, seed):
         edition = make_edition(compiled, selection)
         assert html_of(edition, reader(name)) == expected[2 * n]
         assert text_of(edition, reader(name)) == expected[2 * n + 1]
+
+
+def test_an_edition_looked_up_is_the_one_put_together_line_by_line(compiled):
+    source = random.Random(7)
+    selections = [random_selection(source) for _ in range(60)]
+    selections += [one.model_copy(update={"notices": (), "highlights": ()}) for one in selections if one.sections]
+    for selection in selections * 2:  # the second time from what was kept
+        made, wanted = make_edition(compiled, selection), _join_any(compiled, selection)
+        assert (made.subject, made.preheader, made.html_bytes, made.teasers) == (
+            wanted.subject,
+            wanted.preheader,
+            wanted.html_bytes,
+            wanted.teasers,
+        )
+        assert (made.html.texts, made.text.texts) == (wanted.html.texts, wanted.text.texts)
 
 
 ODD = st.text(st.one_of(st.characters(), st.sampled_from("@<>&\"'{}%#\\-!=? \u00a0\u00ad\u200d🧑é")), min_size=1, max_size=80)
