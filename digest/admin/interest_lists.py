@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Callable
 from datetime import timedelta
 
-from digest import unfinished
+from digest import audit, unfinished
 from digest.admin import effects
 from digest.admin.effects import Effects
 from digest.admin.interest_moves import Lists, Proposal
@@ -137,11 +137,13 @@ def make(workspace: Workspace, proposal: Proposal, shown: Effects | None = None)
                 shown=shown.model_dump(mode="json") if shown else {},
                 takes_back=proposal.takes_back,
             )
+            audit.record(tx, workspace, "interests.change", str(number), what=proposal.what)
         try:
             unfinished.put(workspace.path, proposal.new_text)
         except ConfigError:
             with store.write() as tx:
                 lists.drop(tx, number)
+                audit.record(tx, workspace, "interests.not_changed", str(number), why="the file cannot be written")
             raise
         with store.read() as tx:
             move = lists.named(tx, number)

@@ -73,6 +73,7 @@ def test_a_rule_is_tried_before_anything_is_saved_then_made_and_taken_back(site,
     assert browser.post("/admin/interests/undo", {"go": go(back)}).status == 303
     assert lists(site) == before
     assert "taken back" in browser.get("/admin/interests/history").text
+    assert len(told(site, "interests.change")) == 2
 
 
 def test_what_was_shown_is_what_is_made(site, browser):
