@@ -89,6 +89,9 @@ def _chosen(request: Request, reader: Subscriber, form: Form, spoken: Tongue) ->
     lists = request.app.state.glimpse.lists()
     known = [one.id for one in lists.all]
     ticked = set(lists.today(form.many("interest")))  # the page may have lain open while an interest got another id
+    # What came meanwhile was not on that page: no tick is no wish to end it.
+    shown = lists.today(form.many("followed")) or reader.interests
+    ticked |= {id for id in reader.interests if id not in shown}
     order = [id for id in reader.interests if id in ticked] + [id for id in known if id in ticked and id not in reader.interests]
     _move(order, form.one("move"))
     errors: dict[str, str] = {}

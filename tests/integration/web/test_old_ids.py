@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from digest.admin import interest_lists
 from digest.admin import interest_moves as moves
+from digest.model import Rule
 from tests.support.site import make_site_folder, serving
 
 
@@ -43,3 +46,14 @@ def test_what_is_retired_is_offered_to_nobody_new_and_kept_by_who_has_it(site):
     assert 'value="vision"' in site.get(f"/p/{site.token('preferences', ana.id)}").text
     assert 'value="vision"' not in site.get(f"/p/{site.token('preferences', ben.id)}").text
     assert site.reader("ana@example.org").interests == ("vision",)
+
+
+def test_a_page_that_lay_open_while_an_interest_was_split_ends_nothing_that_came_of_it(site):
+    ana = site.add("ana@example.org", interests=("vision", "gut"))
+    path = f"/p/{site.token('preferences', ana.id)}"
+    followed = re.findall(r'name="followed" value="([a-z-]+)"', site.get(path).text)
+    change(site, lambda now: moves.split(now, "vision", [("optic", "Optic nerve", Rule(tag=("optic",)))]))
+    assert site.reader("ana@example.org").interests == ("vision", "optic", "gut")
+    form = {"interest": ["vision"], "followed": followed, "cadence": "monthly", "language": "en"}
+    assert site.post(path, form).status == 303
+    assert site.reader("ana@example.org").interests == ("vision", "optic")
