@@ -61,8 +61,9 @@ def race(fleet, seed, hands=3):
         if fate < 0.15:
             raise Died
         if fate < 0.3:  # others may take the part meanwhile, and plan the same readers
-            other.execute(update(schema.plan_part).values(lease_until=now(other) - timedelta(seconds=1)))
-            other.commit()
+            with opened.store.engine.connect() as other:
+                other.execute(update(schema.plan_part).values(lease_until=now(other) - timedelta(seconds=1)))
+                other.commit()
         real(self, tx, *given)
 
     def work(step):
@@ -89,7 +90,7 @@ def race(fleet, seed, hands=3):
     def help_out(workspace):
         plan.lend_a_hand(workspace, issue.make_ready(workspace, ISSUE))
 
-    with open_workspace(fleet.folder, ON) as opened, opened.store.engine.connect() as other:
+    with open_workspace(fleet.folder, ON) as opened:
         start_anew(opened)
         plan.Planner.write = write
         try:

@@ -209,8 +209,8 @@ def test_cut_off_after_any_commit_the_next_tick_goes_on(letter, monkeypatch, aft
     whole = Store.write
 
     @contextlib.contextmanager
-    def write(self):
-        with whole(self) as tx:
+    def write(self, **how):
+        with whole(self, **how) as tx:
             yield tx
         left[0] -= 1
         if left[0] == 0:
