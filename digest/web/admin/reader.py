@@ -87,20 +87,15 @@ def pause(request: Request, sid: Sid, form: Filled) -> Response:
             raise ConfigError("write the day as YYYY-MM-DD") from error
         if until is not None and until <= workspace.on:
             raise ConfigError("that day is not in the future")
-        if _reader(workspace, sid).status not in (Status.ACTIVE, Status.PAUSED):
-            raise ConfigError("only who is written to can be paused")
-    _alter(workspace, sid, lambda now: now.model_copy(update={"status": Status.PAUSED, "paused_until": until}))
+        _alter(workspace, sid, lambda now: _paused(now, until))
     return _back(sid, "paused")
 
 
 @guarded(router, "POST", "/admin/readers/about/{sid}/resume", "readers.change")
 def resume(request: Request, sid: Sid) -> Response:
     """Write to them again."""
-    workspace = guard.acting(request)
     with told():
-        if _reader(workspace, sid).status is not Status.PAUSED:
-            raise ConfigError("they are not paused; whoever has left comes back only by subscribing anew")
-    _alter(workspace, sid, lambda now: now.model_copy(update={"status": Status.ACTIVE, "paused_until": None}))
+        _alter(guard.acting(request), sid, _resumed)
     return _back(sid, "resumed")
 
 
@@ -150,6 +145,19 @@ def forget(request: Request, sid: Sid, form: Filled) -> Response:
     if not steps.erase(guard.acting(request), sid):
         raise _nobody()
     return back("/admin/readers", "forgotten")
+
+
+def _paused(now: Subscriber, until: date | None) -> Subscriber:
+    """By what they are as it is written: who leaves in that moment has left."""
+    if now.status not in (Status.ACTIVE, Status.PAUSED):
+        raise ConfigError("only who is written to can be paused")
+    return now.model_copy(update={"status": Status.PAUSED, "paused_until": until})
+
+
+def _resumed(now: Subscriber) -> Subscriber:
+    if now.status is not Status.PAUSED:
+        raise ConfigError("they are not paused; whoever has left comes back only by subscribing anew")
+    return now.model_copy(update={"status": Status.ACTIVE, "paused_until": None})
 
 
 def _alter(workspace: Workspace, sid: str, alter: Callable[[Subscriber], Subscriber]) -> None:
