@@ -45,7 +45,7 @@ def let_in(tx: Connection, vault: Vault, limits: Budgets, asker: Asker) -> None:
     """Count one request. It is counted only if the transaction goes through: with what was asked for or not at all.
 
     Raises:
-        TooMany: it is over budget; the transaction must not go through.
+        TooMany: it is over budget; what was written here must be undone.
     """
     own = _name(vault, asker.network)
     if asker.solved and tight(tx, vault, asker.network) and budgets.spend(tx, asker.solved.mark, asker.solved.until):

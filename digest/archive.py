@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from digest import select
 from digest.interests import Interests
 from digest.model import IssueState, Slot, Summary
 from digest.store import catalogue, issues
+from digest.store.issues import IssueRow
 from digest.workspace import Workspace
 
 _MOST_WORDS = 12
@@ -47,7 +50,8 @@ class Archive:
 
 
 def load(workspace: Workspace, lists: Interests, before: Archive | None = None) -> Archive:
-    """Everything in issues that have begun to go out. What is held back is left out; what was retracted stays, with its notice.
+    """Everything in issues that have begun to go out. What is held back, or an editor left out of its only issue, is left out;
+    what was retracted stays, with its notice.
 
     Only what is new since ``before`` is read and matched.
     """
@@ -58,7 +62,7 @@ def load(workspace: Workspace, lists: Interests, before: Archive | None = None) 
         mark = (*catalogue.mark(tx), *(row.id for row in gone))
         if before is not None and before.lists is lists and before.mark == mark and at < before.until:
             return before
-        members = issues.members_of(tx, [row.id for row in gone])
+        members = _given(tx, gone)
         stands = catalogue.newest_seqs(tx, sorted({row for rows in members.values() for row in rows}))
         fresh = catalogue.load(tx, sorted(set(stands.values()) - set(kept)))
         revised_at = catalogue.revised_at(tx, sorted(stands))
@@ -76,6 +80,17 @@ def load(workspace: Workspace, lists: Interests, before: Archive | None = None) 
     ahead = [one.piece.notice.at for one in known.values() if one.piece.notice and not select.told(one.piece.notice, at)]
     until = min(ahead, default=datetime.max.replace(tzinfo=UTC))
     return Archive(pieces, tuple(listed), max(stamps, default=None), lists, known, by_id, mark, until)
+
+
+def _given(tx: Connection, gone: Sequence[IssueRow]) -> dict[int, list[int]]:
+    """The summaries of each issue, without those that its editors left out of it."""
+    members = issues.members_of(tx, [row.id for row in gone])
+    for issue in gone:
+        out = {id for id, under in issue.frozen.get("edits", {}).get("exclude", {}).items() if not under}
+        if out:
+            ids = catalogue.ids_of(tx, members[issue.id])
+            members[issue.id] = [row for row in members[issue.id] if ids[row] not in out]
+    return members
 
 
 def _told(piece: Summary, at: datetime) -> Summary:

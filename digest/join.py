@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from digest import interests
 from digest.addresses import Address, parse
-from digest.admission import Asker, let_in
+from digest.admission import Asker, TooMany, let_in
 from digest.events import Suppression
 from digest.model import Audience, Frozen, Slug, Status, Subscriber
 from digest.store import mails, now, people, signups, suppressions
@@ -58,13 +58,22 @@ def apply(workspace: Workspace, application: Application, asker: Asker | None = 
     Raises:
         TooMany: the budgets that count for ``asker`` are spent.
     """
-    apply_all(workspace, ((application, asker),))
+    said = apply_all(workspace, ((application, asker),))[0]
+    if isinstance(said, TooMany):
+        raise said
 
 
-def apply_all(workspace: Workspace, applications: Sequence[tuple[Application, Asker | None]]) -> list[str]:
-    """The same for several in one transaction, all or none. Returns the ids of the requests, in order."""
+def apply_all(workspace: Workspace, applications: Sequence[tuple[Application, Asker | None]]) -> list[str | TooMany]:
+    """The same for several in one transaction. Returns for each, in order, the id of the request or why it was not taken in."""
+    said: list[str | TooMany] = []
     with workspace.store.write() as tx:
-        return [_take(tx, workspace, "join", one.model_dump(mode="json"), asker) for one, asker in applications]
+        for one, asker in applications:
+            try:
+                with tx.begin_nested():  # a refusal counts nothing, not even the proof of work that came with it
+                    said.append(_take(tx, workspace, "join", one.model_dump(mode="json"), asker))
+            except TooMany as error:
+                said.append(error)
+    return said
 
 
 def ask_for_links(workspace: Workspace, email: str, language: str, asker: Asker | None = None) -> None:

@@ -250,6 +250,14 @@ def newest_seqs(tx: Connection, rows: Sequence[int]) -> dict[int, int]:
     return found
 
 
+def ids_of(tx: Connection, rows: Sequence[int]) -> dict[int, str]:
+    """The id under which each of these rows was listed, also where it turned out to be another piece since."""
+    found: dict[int, str] = {}
+    for part in _parts(rows) if rows else ():
+        found |= dict(tx.execute(select(t.summary.c.id, t.summary.c.listed_as).where(t.summary.c.id.in_(part or ()))).all())
+    return found
+
+
 def published_after(tx: Connection, after: datetime) -> list[Stored]:
     """The summaries of then and later, as they are now."""
     query = select(t.summary.c.id).where(t.summary.c.published_at > after, t.summary.c.same_as.is_(None))

@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 import digest
 from digest import feedback, join, mail, readers, retention
-from digest.admission import Asker
+from digest.admission import Asker, TooMany
 from digest.desk.editions import Editions
 from digest.errors import DigestError
 from digest.glimpse import Glimpse
@@ -83,8 +83,10 @@ def make_app(workspace_path: Path) -> FastAPI:
             app.state.tries = admin.guard.Tries(workspace.config.admin.budgets)
             desk = make_desk(Table(workspace, live=False), _at_the_desk)
             app.mount("/desk", admin.guard.Behind(desk, "issues.see", fresh=("/approve", "/test")))
-            app.state.applied = Together[tuple[join.Application, Asker | None], str](lambda many: join.apply_all(workspace, many))
-            app.state.one_clicks = Together[str, bool](lambda sids: readers.leave_all(workspace, sids, "one click"))
+            app.state.applied = Together[tuple[join.Application, Asker | None], str | TooMany](
+                lambda many: join.apply_all(workspace, many), _TURN_S
+            )
+            app.state.one_clicks = Together[str, bool](lambda sids: readers.leave_all(workspace, sids, "one click"), _TURN_S)
             app.state.asked = lambda: loop.call_soon_threadsafe(asked.set)
             app.state.sendgrid = webhooks.of_workspace(
                 workspace.path, workspace.store, workspace.config.delivery.sendgrid.webhook_keys, news.set

@@ -125,7 +125,9 @@ def subscribe(request: Request, form: Filled) -> Response:
     if errors or application is None:
         return show(request, spoken, form, errors, embed=embedded, status=422)
     try:
-        request.app.state.applied.do((application, request.app.state.gate.asker(request, form.one("proof", 1200))))
+        said = request.app.state.applied.do((application, request.app.state.gate.asker(request, form.one("proof", 1200))))
+        if isinstance(said, TooMany):
+            raise said
     except TooMany as error:
         return show(request, spoken, form, {"form": too_many(spoken, error)}, embed=embedded, status=429, wait_s=error.retry_after_s)
     request.app.state.asked()

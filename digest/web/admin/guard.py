@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +34,7 @@ OPEN, HALF = "open", "half"  # for everybody; for whoever's password was right a
 OWN_PASSWORD = "/admin/account/password"
 ROUTES: dict[tuple[str, str], str] = {}  # every guarded route and what it does
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_LATELY_S = 30 * 24 * 3600.0
 # Values that must not come back on a page: where one of them is asked for, the proof comes before the form.
 _SECRET_FIELDS = ("password", "code")
 
@@ -177,7 +180,7 @@ def proved(request: Request, session: Session, form: Form) -> bool:
     Raises:
         Refused: a budget is spent.
     """
-    if not request.app.state.tries.admits(session.person.name, network(request)):
+    if not request.app.state.tries.admits(session.person.name, network(request), inside=True):
         raise too_many()
     if not signin.prove(workspace_of(request), session, form.one("again_password", 1024), form.one("again_code")):
         return False
@@ -191,21 +194,29 @@ def too_many() -> Refused:
 
 
 class Tries:
-    """Counts log-ins over a moving hour: of one name from one network, of one name, from one network, in all."""
+    """Counts log-ins over a moving hour: of one name from one network, of one name, from one network, in all.
+
+    What is tried in all does not bind a network that somebody has logged in from lately: whoever used it up from a few networks
+    would lock everybody out. Names are not told apart so, or one could find out who there is.
+    """
 
     def __init__(self, budgets: LoginBudgets) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._one, self._name = RateLimitItemPerHour(budgets.try_per_hour), RateLimitItemPerHour(budgets.name_per_hour)
         self._network, self._all = RateLimitItemPerHour(budgets.network_per_hour), RateLimitItemPerHour(budgets.all_per_hour)
+        self._right_at: dict[str, float] = {}  # by network, on the monotonic clock
 
-    def admits(self, name: str, where: str) -> bool:
-        """Whether one more is within the budgets; the same for a name that nobody has."""
+    def admits(self, name: str, where: str, *, inside: bool = False) -> bool:
+        """Whether one more is within the budgets; the same for a name that nobody has. ``inside``: their password was right before."""
         name = name.strip().lower()[:40]
-        asked = ((self._network, f"network:{where}"), (self._one, f"one:{where}:{name}"), (self._name, f"name:{name}"), (self._all, "all"))
+        asked = [(self._network, f"network:{where}"), (self._one, f"one:{where}:{name}"), (self._name, f"name:{name}")]
+        if not inside and time.monotonic() - self._right_at.get(where, -math.inf) > _LATELY_S:
+            asked.append((self._all, "all"))
         return all(self._limiter.hit(item, key) for item, key in asked)
 
     def right(self, name: str, where: str) -> None:
         """It was the person: what they mistyped from there counts no more."""
+        self._right_at[where] = time.monotonic()
         self._limiter.clear(self._one, f"one:{where}:{name.strip().lower()[:40]}")
 
 

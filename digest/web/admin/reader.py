@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path, Request
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ from digest import audit, explain, suppress
 from digest import interests as listed
 from digest import readers as steps
 from digest.errors import ConfigError
+from digest.interests import Interests
 from digest.model import Audience, Status, Subscriber
 from digest.subscribe import clean_name
 from digest.web.admin import guard
@@ -67,12 +68,22 @@ def edit(request: Request, sid: Sid, form: Filled) -> Response:
     workspace = guard.acting(request)
     one = _reader(workspace, sid)
     try:
+        known = listed.load(workspace.path)
         values = _values(workspace, form)
         changed = Subscriber.model_validate({**one.model_dump(), **values})
     except (ConfigError, ValueError) as error:
         text = "most pieces: a number from 1 to 60, or nothing" if isinstance(error, ValidationError) else str(error)
         return _edit(request, one, text)
-    _alter(workspace, sid, lambda now: now.model_copy(update={key: getattr(changed, key) for key in values}))
+
+    def alter(now: Subscriber) -> Subscriber:
+        update = {name: getattr(changed, name) for field, names in _ALONE.items() if _typed(form, field) for name in names}
+        interests, audience = changed.interests, changed.audience
+        if form.has("was_interests"):
+            interests = _upon(now.interests, _ids(known, form.one("was_interests", 4000)), interests)
+            audience = _upon(now.audience, _audience(form, "was_audience"), audience)
+        return now.model_copy(update={**update, "interests": interests, "audience": audience})
+
+    _alter(workspace, sid, alter)
     return _back(sid, "changed")
 
 
@@ -87,20 +98,15 @@ def pause(request: Request, sid: Sid, form: Filled) -> Response:
             raise ConfigError("write the day as YYYY-MM-DD") from error
         if until is not None and until <= workspace.on:
             raise ConfigError("that day is not in the future")
-        if _reader(workspace, sid).status not in (Status.ACTIVE, Status.PAUSED):
-            raise ConfigError("only who is written to can be paused")
-    _alter(workspace, sid, lambda now: now.model_copy(update={"status": Status.PAUSED, "paused_until": until}))
+        _alter(workspace, sid, lambda now: _paused(now, until))
     return _back(sid, "paused")
 
 
 @guarded(router, "POST", "/admin/readers/about/{sid}/resume", "readers.change")
 def resume(request: Request, sid: Sid) -> Response:
     """Write to them again."""
-    workspace = guard.acting(request)
     with told():
-        if _reader(workspace, sid).status is not Status.PAUSED:
-            raise ConfigError("they are not paused; whoever has left comes back only by subscribing anew")
-    _alter(workspace, sid, lambda now: now.model_copy(update={"status": Status.ACTIVE, "paused_until": None}))
+        _alter(guard.acting(request), sid, _resumed)
     return _back(sid, "resumed")
 
 
@@ -152,9 +158,61 @@ def forget(request: Request, sid: Sid, form: Filled) -> Response:
     return back("/admin/readers", "forgotten")
 
 
+def _paused(now: Subscriber, until: date | None) -> Subscriber:
+    """By what they are as it is written: who leaves in that moment has left."""
+    if now.status not in (Status.ACTIVE, Status.PAUSED):
+        raise ConfigError("only who is written to can be paused")
+    return now.model_copy(update={"status": Status.PAUSED, "paused_until": until})
+
+
+def _resumed(now: Subscriber) -> Subscriber:
+    if now.status is not Status.PAUSED:
+        raise ConfigError("they are not paused; whoever has left comes back only by subscribing anew")
+    return now.model_copy(update={"status": Status.ACTIVE, "paused_until": None})
+
+
 def _alter(workspace: Workspace, sid: str, alter: Callable[[Subscriber], Subscriber]) -> None:
     if steps.change(workspace, sid, alter, HOW) is None:
         raise _nobody()
+
+
+# The fields of the form that are one choice each, and what they are in the reader's record.
+_ALONE = {
+    "name": ("name",),
+    "cadence": ("cadence",),
+    "language": ("language",),
+    "form": ("plain_text", "large_print"),
+    "most": ("max_teasers",),
+}
+_One = TypeVar("_One")
+
+
+def _typed(form: Form, field: str) -> bool:
+    """Whether the admin changed it: what a reader changes while the form is open is not written over by what it showed."""
+    return not form.has(f"was_{field}") or form.one(field).strip() != form.one(f"was_{field}").strip()
+
+
+def _upon(now: tuple[_One, ...], was: tuple[_One, ...], chosen: tuple[_One, ...]) -> tuple[_One, ...]:
+    """What the admin added and took away, upon what the reader has now; the order is the form's where nothing came between."""
+    if now == was:
+        return chosen
+    rest = (one for one in now if one in chosen or one not in was)
+    return tuple(dict.fromkeys((*rest, *(one for one in chosen if one not in was))))
+
+
+def _ids(known: Interests, text: str) -> tuple[str, ...]:
+    return known.today(id.strip().lower() for id in text.split(","))
+
+
+def _audience(form: Form, field: str) -> tuple[Audience, ...]:
+    return tuple(Audience(word) for word in form.many(field) if word in list(Audience))
+
+
+def _was(one: Subscriber) -> list[tuple[str, str]]:
+    """What the form shows, to be sent back with it."""
+    shown = "plain" if one.plain_text else "large" if one.large_print else ""
+    alone = [("name", one.name), ("interests", ", ".join(one.interests)), ("cadence", one.cadence), ("language", one.language)]
+    return [*alone, *(("audience", word.value) for word in one.audience), ("form", shown), ("most", str(one.max_teasers or ""))]
 
 
 def _values(workspace: Workspace, form: Form) -> dict[str, object]:
@@ -173,7 +231,7 @@ def _values(workspace: Workspace, form: Form) -> dict[str, object]:
         "interests": known.today(tuple(dict.fromkeys(chosen))),
         "cadence": cadence,
         "language": language,
-        "audience": tuple(Audience(word) for word in form.many("audience") if word in list(Audience)),
+        "audience": _audience(form, "audience"),
         "plain_text": form.one("form") == "plain",
         "large_print": form.one("form") == "large",
         "max_teasers": form.one("most").strip() or None,
@@ -208,6 +266,7 @@ def _edit(request: Request, one: Subscriber, error: str) -> Response:
         "reader_edit.html.j2",
         status=422 if error else 200,
         one=one,
+        was=_was(one),
         error=error,
         interests=[interest for interest in known.all if not interest.retired or interest.id in one.interests],
         cadences=list(workspace.config.cadences),

@@ -184,6 +184,30 @@ def test_who_gets_in_may_mistype_again(tmp_path):
         assert told == [403, 403, 303] * 2
 
 
+def test_who_uses_up_the_tries_of_all_locks_out_no_network_that_somebody_logged_in_from(tmp_path):
+    with serving(make_site_folder(tmp_path / "w", "admin: {budgets: {all_per_hour: 3}}\n")) as site:
+        add(site, "nora")
+
+        def tried(network, name, password):
+            fields = {"name": name, "password": password}
+            return Browser(site).post("/admin/login", fields, X_Forwarded_For=f"198.51.{network}.7").status
+
+        assert tried(1, "nora", PASSWORD) == 303
+        assert [tried(n, "ghost", "wrong") for n in (2, 3, 4)] == [403, 403, 429]
+        # From elsewhere nobody gets in, and whose name it is makes no difference; from her network nora does, within its own budgets.
+        assert [tried(5, "nora", PASSWORD), tried(5, "ghost", PASSWORD)] == [429, 429]
+        assert [tried(1, "nora", "wrong"), tried(1, "nora", PASSWORD)] == [403, 303]
+
+
+def test_who_is_logged_in_proves_it_again_though_the_tries_of_all_are_used_up(tmp_path):
+    with serving(make_site_folder(tmp_path / "w", "admin: {budgets: {all_per_hour: 1}}\n")) as site:
+        browser = Browser(site).enter(add(site, "nora"))
+        assert [Browser(site).log_in("ghost", "wrong").status for _ in range(2)] == [403, 429]
+        age(site, "fresh_at", timedelta(minutes=6))
+        fields = {"name": "ben", "role": "editor", "again_password": PASSWORD}
+        assert browser.post("/admin/people", fields).status == 200
+
+
 # --- the second factor ---------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import update
 
-from digest import audit, jobs, suppress
+from digest import audit, jobs, readers, suppress
 from digest.accounts import Role
 from digest.interests import load
 from digest.model import Status
@@ -234,6 +234,37 @@ def test_an_admin_does_what_a_reader_asked_for_and_it_stands_in_both_records(sit
     assert browser.get(path).status == 404 and not site.knows("asks@example.org")
     done = {action for action in ("readers.change", "readers.leave", "readers.export", "readers.forget") if one.id in told(site, action)}
     assert done == {"readers.change", "readers.leave", "readers.export", "readers.forget"}
+
+
+def test_an_edit_changes_what_the_admin_changed_and_keeps_what_the_reader_did_meanwhile(site, browser):
+    one = site.add("both@example.org", name="Both", interests=("gut", "vision"), audience=("patients",))
+    path = f"/admin/readers/about/{one.id}/edit"
+    shown = browser.get(path).text
+    form = dict(re.findall(r'<input type="hidden" name="(was_\w+)" value="([^"]*)"', shown))
+    assert set(form) == {"was_name", "was_interests", "was_cadence", "was_language", "was_audience", "was_form", "was_most"}
+    with site.open() as workspace:  # the reader, while that form is open
+        fields = {"interests": ("vision",), "audience": (), "cadence": "weekly", "large_print": True, "max_teasers": 3}
+        readers.change(workspace, one.id, lambda now: now.model_copy(update=fields), "preference page")
+    typed = {"name": "Better", "interests": "gut, vision, diet", "cadence": "monthly", "language": "", "form": "", "most": ""}
+    assert browser.post(path, {**form, **typed, "audience": ["patients", "caregivers"]}).status == 303
+    after = site.reader(one.email)
+    assert (after.name, after.interests, [word.value for word in after.audience]) == ("Better", ("vision", "diet"), ["caregivers"])
+    assert (after.cadence, after.large_print, after.max_teasers) == ("weekly", True, 3)
+
+
+@pytest.mark.parametrize("act", ["pause", "resume"])
+def test_who_leaves_while_an_admin_pauses_or_resumes_has_left(site, browser, monkeypatch, act):
+    status = Status.ACTIVE if act == "pause" else Status.PAUSED
+    one = site.add(f"{act}@leaves.example.org", status=status)
+    change = readers.change
+
+    def after_a_click(workspace, sid, alter, what):
+        readers.leave(workspace, sid, "one click")
+        return change(workspace, sid, alter, what)
+
+    monkeypatch.setattr(readers, "change", after_a_click)
+    assert browser.post(f"/admin/readers/about/{one.id}/{act}").status == 422
+    assert site.reader(one.email).status is Status.UNSUBSCRIBED
 
 
 def test_exports_and_erasure_ask_again_who_it_is(site, browser):

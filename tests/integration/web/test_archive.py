@@ -8,13 +8,15 @@ from xml.etree import ElementTree
 import feedparser
 import pytest
 
-from digest import gather, jobs
+from digest import archive, gather, jobs
 from digest.config import FeedSource, Fetch
+from digest.desk import edits
+from digest.interests import load
 from digest.sources import Context, feed
 from digest.web import archives
 from digest.workspace import open_workspace
 from tests.support.make import CONFIG, make_workspace, write_summary
-from tests.support.site import serving
+from tests.support.site import Site, serving
 
 ENDINGS = ("xml", "atom", "json")
 TITLE = '"Fish & <chips>: Größe und دراسة"'
@@ -51,6 +53,32 @@ def test_issues_by_date_and_pieces_by_subject(site):
         "/feed.pdf",
     ):
         assert site.get(path).status == 404, path
+
+
+def test_what_the_editor_left_out_of_its_only_issue_is_not_in_the_archive(tmp_path, on_both):
+    folder = make_workspace(tmp_path / "w")
+    write_summary(folder, "kept", "2026-04-10", "gut")
+    write_summary(folder, "struck", "2026-04-28", "gut")
+    write_summary(folder, "elsewhere", "2026-04-12", "gut")
+    with open_workspace(folder, date(2026, 5, 1)) as workspace, workspace.store.alone():
+        Site(folder, 0).add("ana@example.org", interests=("gut",))
+        Site(folder, 0).add("ben@example.org", interests=("gut",), cadence="weekly")
+        jobs.prepare(workspace, "monthly")
+        for piece, under in (("struck", ()), ("elsewhere", ("vision",))):
+            edits.exclude(workspace, "monthly-2026-05-01", piece, under)
+        jobs.run(workspace, "monthly")
+        lists = load(folder)
+        kept = archive.load(workspace, lists)
+        assert [[piece.title for piece in pieces] for _, pieces in kept.issues] == [["Piece elsewhere", "Piece kept"]]
+        assert [piece.title for piece in kept.about("gut")] == ["Piece elsewhere", "Piece kept"]
+        assert not archive.found(kept, "struck") and archive.found(kept, "kept")
+        jobs.run(workspace, "weekly")  # another issue has it
+        kept = archive.load(workspace, lists, kept)
+        assert {slot.cadence: "Piece struck" in [piece.title for piece in pieces] for slot, pieces in kept.issues} == {
+            "monthly": False,
+            "weekly": True,
+        }
+        assert archive.found(kept, "struck")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from html import unescape
 
 import pytest
 
-from digest import proof
+from digest import join, proof
+from digest.admission import Asker, TooMany
 from digest.store import schema as t
 from tests.support.site import Site, make_site_folder, serving
 
@@ -124,6 +125,24 @@ def test_all_who_serve_share_the_budgets_and_old_ones_are_forgotten(folder):
             readers.tidy(workspace)
             with workspace.store.read() as tx:
                 assert not tx.execute(t.throttle.select()).all()
+
+
+def test_of_those_written_together_each_over_the_budget_is_refused_alone_and_keeps_its_proof(site):
+    asker = Asker("192.0.2.0/24")
+    with site.open() as workspace:
+        many = [(join.Application(email=f"n{n}@example.org", interests=("gut",)), asker) for n in range(8)]
+        said = join.apply_all(workspace, many)
+        assert [type(one) for one in said] == [str] * 6 + [TooMany] * 2 and taken_in(site) == 6
+        with workspace.store.write() as tx:
+            tx.execute(t.throttle.update().values(at=datetime(2100, 1, 1, tzinfo=UTC)))
+        keys, at = workspace.store.vault.link_keys, datetime.now(UTC)
+        solved = proof.check(solution(proof.puzzle(keys, at)), keys, at)
+        with workspace.store.write() as tx:
+            large = {"scope": "asks:proven all", "at": datetime(2100, 1, 1, tzinfo=UTC), "taken": 0}
+            tx.execute(t.throttle.insert().values(**large))
+        assert isinstance(join.apply_all(workspace, [(many[0][0], asker._replace(solved=solved))])[0], TooMany)
+        with workspace.store.read() as tx:
+            assert not [row for row in tx.execute(t.throttle.select()) if row.scope.startswith("proof:")]
 
 
 def test_a_flood_is_turned_away_before_it_reaches_the_database(site):

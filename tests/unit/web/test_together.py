@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from digest.errors import BusyError, StoreError
 from digest.web.together import Together
 
 
@@ -57,3 +58,44 @@ def test_one_that_fails_fails_alone():
 def test_alone_it_is_one_call_whose_error_is_its_own():
     with pytest.raises(ZeroDivisionError):
         Together(lambda asked: [1 // one for one in asked]).do(0)
+
+
+def test_where_the_database_fails_all_who_wait_are_told_at_once():
+    tried, begun, may_go_on = [], threading.Event(), threading.Event()
+
+    def work(asked):
+        tried.append(list(asked))
+        begun.set()
+        assert may_go_on.wait(10)
+        raise BusyError("the database is busy")
+
+    together = Together(work)
+    with ThreadPoolExecutor(21) as pool:
+        asked = [pool.submit(together.do, 0)]
+        assert begun.wait(10)
+        asked += [pool.submit(together.do, n) for n in range(1, 21)]
+        while len(together._waiting) < 20:
+            pass
+        may_go_on.set()
+        assert [type(one.exception(10)) for one in asked] == [BusyError] * 21
+    assert [len(some) for some in tried] == [1, 20]
+
+
+def test_whose_turn_does_not_come_in_time_is_told_so_and_never_written():
+    written, begun, may_go_on = [], threading.Event(), threading.Event()
+
+    def work(asked):
+        written.extend(asked)
+        begun.set()
+        assert may_go_on.wait(10)
+        return list(asked)
+
+    together = Together(work, turn_s=0.01)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(together.do, "first")
+        assert begun.wait(10)
+        with pytest.raises(StoreError, match="try again"):
+            together.do("late")
+        may_go_on.set()
+        assert first.result(10) == "first" and together.do("next") == "next"
+    assert written == ["first", "next"]
