@@ -309,6 +309,20 @@ def test_no_change_while_an_issue_is_planned_and_no_planning_by_old_lists(letter
         assert jobs.issue.make_ready(opened, done.draft.issue).material.interests.get("bowel")
 
 
+def test_a_machine_with_an_old_copy_of_the_lists_sends_nothing_by_it(letter, on_both):
+    file = letter / interests.FILE
+    with open_workspace(letter, date(2026, 5, 1)) as opened:
+        jobs.first_subscribers(opened)
+        change(opened, CHANGES[3])
+        new = file.read_text()
+        file.write_text(TREE)
+        done = jobs.prepare(opened, "monthly")
+        with pytest.raises(IssueWaits, match='"bowel".*on this machine'):
+            jobs.issue.make_ready(opened, done.draft.issue)
+        file.write_text(new + "# seen by Ann\n")  # edited, and knows what everybody follows
+        assert jobs.issue.make_ready(opened, done.draft.issue).material.interests.get("bowel")
+
+
 def test_a_file_edited_by_hand_is_compared_and_one_is_chosen(letter):
     file = letter / interests.FILE
     with open_workspace(letter) as opened:
