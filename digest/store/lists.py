@@ -233,6 +233,18 @@ def before(tx: Connection, move: int, first: int, last: int) -> dict[int, tuple[
     return {row.subscriber_id: _opened(row.before) for row in tx.execute(query)}
 
 
+def of_reader(tx: Connection, row: int) -> list[dict[str, Any]]:
+    """What one reader had before each change that touched them, as it is kept for taking that back."""
+    c = t.interest_choice.c
+    query = select(t.interest_move.c.what, t.interest_move.c.at, c.before).join(t.interest_move, t.interest_move.c.id == c.move_id)
+    found = tx.execute(query.where(c.subscriber_id == row).order_by(c.move_id)).all()
+    return [{"change": one.what, "at": one.at, **_told(_opened(one.before))} for one in found]
+
+
+def _told(choices: Sequence[Choice]) -> dict[str, list[str]]:
+    return {"interests": [one.interest for one in choices], "fewer": [one.interest for one in choices if one.fewer]}
+
+
 def _opened(text: str) -> tuple[Choice, ...]:
     return tuple(Choice(*choice) for choice in json.loads(text))
 

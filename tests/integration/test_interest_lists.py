@@ -392,6 +392,8 @@ def test_an_erased_reader_leaves_no_choice_in_the_record(letter):
         with opened.store.read() as tx:
             kept = set(tx.execute(sql(schema.interest_choice.c.subscriber_id)).scalars())
             person = next(one for one in people.everyone(tx, opened.store.vault) if one.row in kept)
+        own = readers.data_of_address(opened, person.subscriber.email)
+        assert "vision" in own["choices_before"][0]["interests"]
         readers.forget_address(opened, person.subscriber.email)
         with opened.store.read() as tx:
             left = set(tx.execute(sql(schema.interest_choice.c.subscriber_id)).scalars())
