@@ -60,6 +60,10 @@ class Interests(Frozen):
         known = {old: interest.id for interest in self.all for old in (interest.id, *interest.was)}
         return tuple(dict.fromkeys(known[id] for id in ids if id in known))
 
+    def renewed(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """The same, but what these lists do not know stays as it is: another copy of them may, or a change may be half made."""
+        return tuple(dict.fromkeys(next(iter(self.today((id,))), id) for id in ids))
+
     def depth(self, interest: Interest) -> int:
         """How many parents stand above it."""
         depth = 0

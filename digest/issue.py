@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from digest import approval, audit, between, calendar, interests, life, select
+from digest import approval, audit, between, calendar, interests, life, select, unfinished
 from digest.compose import CompiledIssue, Editorial, Look, look_of
 from digest.compose.compiled import compile_sources
 from digest.compose.render import read_templates
@@ -397,6 +397,7 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
     with workspace.store.read() as tx:
         if not people.readers_after(tx, row.cadence, 0, 1):
             raise IssueWaits(f"nobody who may be written to gets {row.cadence} issues yet; {name} stays a draft")
+        _require_known(tx, workspace, material)
     compiled = material.compile(workspace)
     content_hash = material.content_hash(compiled)
     _check_approval(workspace, row, content_hash)
@@ -421,6 +422,25 @@ def make_ready(workspace: Workspace, name: str) -> Ready:
         audit.record(tx, workspace, "issue.send", name, content=content_hash[:12])
         row = find(tx, name)
     return Ready(row, material, compiled)
+
+
+def _require_known(tx: Connection, workspace: Workspace, material: Material) -> None:
+    """Another machine may have changed the lists: by an old copy of the file, readers would be left without what they follow.
+
+    Raises:
+        IssueWaits: active readers follow what this file does not have, and it is not the one of the last change.
+    """
+    newest = lists.newest(tx)
+    if newest is None or newest.new_text == unfinished.read(workspace.path):
+        return
+    unknown = {id: active for id, (active, _) in lists.counts(tx).items() if active and material.interests.get(id) is None}
+    if unknown:
+        id, count = next(iter(sorted(unknown.items())))
+        more = f", and {len(unknown) - 1} more ids" if len(unknown) > 1 else ""
+        raise IssueWaits(
+            f'readers follow "{id}" ({count} of them){more}, which {interests.FILE} on this machine does not have; bring the file of the '
+            "last change here, or look with `digest interests compare`"
+        )
 
 
 def _check_still_wanted(workspace: Workspace, material: Material) -> None:

@@ -95,14 +95,16 @@ class Planner:
         """
         store, row, done = self._workspace.store, self.issue, 0
         with store.read() as tx:
-            term, last = parts.term(tx), parts.planned_up_to(tx, row.id, part)
+            term, last = parts.term(tx, row.id), parts.planned_up_to(tx, row.id, part)
+        if store.shared and not term:
+            raise IssueWaits(f"{row.name}: planning of another issue was begun since; nothing more was done here")
         while True:
             with store.read() as tx:
                 readers = self.page(tx, last, part.up_to)
             new = self.news_for(readers)
             with store.write(together=True) as tx:
                 require(tx, row.name, IssueState.PLANNING)
-                if parts.term(tx) != term:
+                if parts.term(tx, row.id) != term:
                     raise IssueWaits(f"{row.name}: planning was begun anew elsewhere; nothing more was done here")
                 self.write(tx, readers, new, format_datetime(now(tx).replace(microsecond=0)))
                 if len(readers) < PAGE:
@@ -267,7 +269,7 @@ def _plan_with_others(workspace: Workspace, planner: Planner, progress: Callable
     number, name, cadence = planner.issue.id, planner.issue.name, planner.issue.cadence
     with workspace.store.write() as tx:
         require(tx, name, IssueState.PLANNING)
-        parts.begin_term(tx)
+        parts.begin_term(tx, number)
         parts.cut(tx, number, cadence, plans.planned_up_to(tx, number), PAGE)
         several = parts.left(tx, number) > 1
     if several:

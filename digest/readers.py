@@ -14,7 +14,7 @@ from digest.addresses import parse
 from digest.events import Suppression
 from digest.join import ERASURE
 from digest.model import Frozen, Status, Subscriber
-from digest.store import budgets, mails, now, people, readers, signups, suppressions
+from digest.store import budgets, lists, mails, now, people, readers, signups, suppressions
 from digest.store.people import Person
 from digest.workspace import Workspace
 
@@ -124,6 +124,7 @@ def _data(tx: Connection, workspace: Workspace, person: Person) -> dict[str, Any
     return {
         "subscriber": person.subscriber.model_dump(mode="json"),
         "consent": [line._asdict() for line in signups.consents(tx, vault, person.row)],
+        "choices_before": lists.of_reader(tx, person.row),
         "issues": readers.history(tx, person.row),
         "suppression": (found._asdict() if (found := suppressions.find(tx, vault.index(parse(person.subscriber.email).key))) else None),
     }

@@ -32,11 +32,20 @@ def settle(path: Path, store: Store) -> str:
         if text == move.new_text:
             finish(store, move)
             return f'the change "{move.what}" was cut short and is finished now'
-        if text == move.old_text:
-            with store.write() as tx:
-                lists.drop(tx, move.id)
-            return f'the change "{move.what}" was cut short before it had begun; nothing was changed'
+        if text == move.old_text and not lists.irreversible(move):
+            give_up(store, move)
+            return f'the change "{move.what}" was cut short; the file is as it was before, and so are readers\' choices'
     return ""
+
+
+def give_up(store: Store, move: Move) -> None:
+    """It counts no more: choices that it wrote already are as they were before, with what readers chose since."""
+    last: int | None = 0
+    while last is not None and move.takes_back is None:
+        with store.write() as tx:
+            last = lists.retreat(tx, move, last)
+    with store.write() as tx:
+        lists.drop(tx, move.id)
 
 
 def finish(store: Store, move: Move) -> int:

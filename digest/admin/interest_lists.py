@@ -113,10 +113,9 @@ def make(workspace: Workspace, proposal: Proposal, shown: Effects | None = None)
     with store.alone():
         if unfinished.read(workspace.path) != proposal.old_text:
             raise ConfigError(f"{FILE} was edited meanwhile; look at the change again. Nothing was changed")
+        if proposal.kind in ("use-file", "use-database"):
+            _clear(workspace)
         with store.write() as tx:
-            half = lists.unfinished(tx)
-            if half is not None and proposal.kind in ("use-file", "use-database"):
-                lists.drop(tx, half.id)  # cut short, and the file was edited since: it is given up
             if lists.newest(tx) is None:
                 lists.record(
                     tx,
@@ -150,6 +149,18 @@ def make(workspace: Workspace, proposal: Proposal, shown: Effects | None = None)
         assert move is not None
         readers = unfinished.finish(store, move)
     return Made(number=number, what=proposal.what, readers=readers)
+
+
+def _clear(workspace: Workspace) -> None:
+    """A change was cut short and the file edited since: it is given up, or finished where that cannot be any more."""
+    with workspace.store.read() as tx:
+        half = lists.unfinished(tx)
+    if half is None:
+        return
+    if lists.irreversible(half):
+        unfinished.finish(workspace.store, half)
+    else:
+        unfinished.give_up(workspace.store, half)
 
 
 def undo(workspace: Workspace) -> Proposal:
@@ -218,6 +229,10 @@ def use_file(workspace: Workspace, text: str | None = None) -> Proposal:
     after = parse(new)
     with workspace.store.read() as tx:
         newest, half, followed = lists.newest(tx), lists.unfinished(tx), lists.counts(tx)
+    if half is not None and lists.irreversible(half):
+        raise ConfigError(f'"{half.what}" was cut short and can only be finished: `digest interests use-database` does, then edit the file')
+    if half is not None:  # it is given up first, and its readers follow again what they did
+        followed = {old: followed[id] for old, id in half.steps.became.items() if id in followed} | followed
     before = parse(newest.new_text if newest else now)
     became = {old: one.id for one in after.all for old in one.was if old in followed}
     for one in before.all:
@@ -238,14 +253,22 @@ def use_database(workspace: Workspace) -> Proposal:
     """Write the lists as the database has them over the file.
 
     Raises:
-        ConfigError: the database has none, or the same.
+        ConfigError: the database has none, or the same, or readers follow what only the file has.
     """
     now = unfinished.read(workspace.path)
     with workspace.store.read() as tx:
-        newest = lists.newest(tx)
+        newest, half, followed = lists.newest(tx), lists.unfinished(tx), lists.counts(tx)
     if newest is None:
         raise ConfigError("the database has no lists yet; the file is all there is")
-    if newest.new_text == now:
+    kept = half.new_text if half is not None and lists.irreversible(half) else newest.new_text
+    if half is None and kept == now:
         raise ConfigError("the file is what the database has; there is nothing to choose")
-    before, _ = read(now)
-    return Proposal("use-database", "the lists as the database has them", now, newest.new_text, before, parse(newest.new_text), Steps())
+    (before, wrong), after = read(now), parse(kept)
+    sent_home = half.steps.home if half is not None else {}  # a change that is given up takes these ids back itself
+    for id, (_, count) in followed.items():
+        if after.get(id) is None and id not in sent_home and (wrong or before.get(id) is not None):
+            raise ConfigError(
+                f'readers follow "{id}" ({count} of them), which only the file has; say `digest interests use-file`, '
+                "then merge or retire it where it should go"
+            )
+    return Proposal("use-database", "the lists as the database has them", now, kept, before, after, Steps())

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from digest import interests
 from digest.errors import ConfigError
 from digest.interests import Interests
 from digest.model import Frozen, Slug, Status, Subscriber
@@ -59,19 +60,19 @@ class Filter(Frozen):
         return ", ".join(parts) or "everybody"
 
 
-def check(filter: Filter, interests: Interests, cadences: tuple[str, ...]) -> Filter:
+def check(filter: Filter, lists: Interests, cadences: tuple[str, ...]) -> Filter:
     """The filter with the ids that interests have today.
 
     Raises:
         ConfigError: it names an interest or a cadence that is none.
     """
     for id in filter.interests:
-        if not interests.today((id,)):
-            near = difflib.get_close_matches(id, [one.id for one in interests.all], 1)
+        if not lists.today((id,)):
+            near = difflib.get_close_matches(id, [one.id for one in lists.all], 1)
             raise ConfigError(f'there is no interest "{id}"' + (f"; did you mean {near[0]}?" if near else ""))
     if filter.cadence and filter.cadence not in cadences:
         raise ConfigError(f'"{filter.cadence}" is no cadence of this newsletter ({", ".join(cadences)})')
-    return filter.model_copy(update={"interests": interests.today(filter.interests)})
+    return filter.model_copy(update={"interests": lists.today(filter.interests)})
 
 
 def page(workspace: Workspace, filter: Filter, after: int = 0, limit: int = 100) -> Page:
@@ -100,13 +101,14 @@ def save(workspace: Workspace, name: str, filter: Filter) -> None:
 
 
 def every(workspace: Workspace) -> list[tuple[Saved, Filter]]:
-    """The saved ones, by name."""
+    """The saved ones, by name; as ``find`` gives them."""
+    lists = interests.examine(workspace.path)[0]
     with workspace.store.read() as tx:
-        return [(one, Filter.model_validate_json(one.filter)) for one in kept.every(tx)]
+        return [(one, _opened(one, lists)) for one in kept.every(tx)]
 
 
 def find(workspace: Workspace, name: str) -> Filter:
-    """The filter of that name.
+    """The filter of that name, by the ids that its interests have today.
 
     Raises:
         ConfigError: there is none.
@@ -115,7 +117,13 @@ def find(workspace: Workspace, name: str) -> Filter:
         found, known = kept.find(tx, name), [one.name for one in kept.every(tx)]
     if found is None:
         raise ConfigError(f'there is no segment "{name}" ({", ".join(known) or "none is saved yet"})')
-    return Filter.model_validate_json(found.filter)
+    return _opened(found, interests.examine(workspace.path)[0])
+
+
+def _opened(saved: Saved, lists: Interests) -> Filter:
+    filter = Filter.model_validate_json(saved.filter)
+    # An id that is none any more stays, and fits nobody: without it the filter would fit everybody.
+    return filter.model_copy(update={"interests": lists.renewed(filter.interests)})
 
 
 def remove(workspace: Workspace, name: str) -> None:

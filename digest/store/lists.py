@@ -20,7 +20,7 @@ _PART = 500  # values in one IN
 
 
 class Move(NamedTuple):
-    """A change of the lists. ``state`` is ``begun`` (intent), ``done``, ``dropped`` (a crash, nothing happened) or ``undone``."""
+    """A change of the lists. ``state`` is ``begun`` (intent), ``done``, ``dropped`` (a crash, nothing is left of it) or ``undone``."""
 
     id: int
     kind: str
@@ -88,6 +88,20 @@ def advance(tx: Connection, move: Move, last: int = 0) -> int | None:
         return 0
     # Who came later and follows an id that goes with it.
     return _walk(tx, move, undone.steps.home, last, undone)
+
+
+def retreat(tx: Connection, move: Move, last: int = 0) -> int | None:
+    """The file is as it was before: now the choices that the change wrote already are given back, some thousand readers at a time.
+
+    Returns where to go on, None where all is done. Beginning again after a crash does nothing twice. Not for what takes another
+    change back (``irreversible``): what that had kept is gone.
+    """
+    return 0 if _take_back(tx, move, move) else _walk(tx, move, move.steps.home, last, move)
+
+
+def irreversible(move: Move) -> bool:
+    """Whether a change cut short can only be finished: it takes another back, and has used up some of what that had kept."""
+    return move.takes_back is not None and move.readers is not None
 
 
 def end(tx: Connection, move: Move) -> int:
@@ -217,6 +231,18 @@ def before(tx: Connection, move: int, first: int, last: int) -> dict[int, tuple[
     c = t.interest_choice.c
     query = select(c.subscriber_id, c.before).where(c.move_id == move, c.subscriber_id.between(first, last))
     return {row.subscriber_id: _opened(row.before) for row in tx.execute(query)}
+
+
+def of_reader(tx: Connection, row: int) -> list[dict[str, Any]]:
+    """What one reader had before each change that touched them, as it is kept for taking that back."""
+    c = t.interest_choice.c
+    query = select(t.interest_move.c.what, t.interest_move.c.at, c.before).join(t.interest_move, t.interest_move.c.id == c.move_id)
+    found = tx.execute(query.where(c.subscriber_id == row).order_by(c.move_id)).all()
+    return [{"change": one.what, "at": one.at, **_told(_opened(one.before))} for one in found]
+
+
+def _told(choices: Sequence[Choice]) -> dict[str, list[str]]:
+    return {"interests": [one.interest for one in choices], "fewer": [one.interest for one in choices if one.fewer]}
 
 
 def _opened(text: str) -> tuple[Choice, ...]:

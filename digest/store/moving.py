@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Connection, Integer, Table, func, insert, select, text
 
 from digest.errors import StoreError
+from digest.model import IssueState
 from digest.store import workers
 from digest.store.database import Store
 from digest.store.dialect import analyse, is_postgresql
@@ -34,11 +35,12 @@ def move(source: Store, target: Store) -> list[Moved]:
     """Copy all tables. The target's schema is there and empty but for what opening it wrote.
 
     Raises:
-        StoreError: the target holds something, or a table did not arrive as it left.
+        StoreError: the target holds something, an issue is being planned, or a table did not arrive as it left.
     """
     if source.vault.fingerprint != target.vault.fingerprint:
         raise StoreError("both databases must be opened with the same key; set DIGEST_SECRET_KEY for the move")
     with source.alone(), target.alone(), source.write() as old, target.write() as new:
+        _refuse_planning(old)
         _refuse_a_used_one(new)
         new.execute(metadata.tables["meta"].delete())
         moved = [_move(table, old, new) for table in metadata.sorted_tables]
@@ -53,6 +55,14 @@ def move(source: Store, target: Store) -> list[Moved]:
             target.guard.write(epoch, min(attempts, mark.attempts), name, now=True)
         target.guard.write(epoch, min(attempts, mark.attempts), now=True)
     return moved
+
+
+def _refuse_planning(tx: Connection) -> None:
+    """Parts that machines share out are nothing to a database of one machine, which plans on from the last reader it has."""
+    issue = metadata.tables["issue"].c
+    planning = tx.execute(select(issue.name).where(issue.state == IssueState.PLANNING.value)).scalars().first()
+    if planning is not None:
+        raise StoreError(f"{planning} is being planned; `digest send {planning}` finishes that, then move. Nothing was changed")
 
 
 def _refuse_a_used_one(tx: Connection) -> None:

@@ -27,22 +27,26 @@ class Part(NamedTuple):
     up_to: int | None
 
 
-def begin_term(tx: Connection) -> None:
+def begin_term(tx: Connection, issue: int) -> None:
     """From now on what is planned is planned by this term: pages read in an earlier one are refused (see ``term``), and parts that
     are in somebody's hands are free again.
 
     A reader's earlier issues are looked at before a page is written. Whoever begins to plan an issue after somebody else died at
     another must not have that one's helpers write behind their back, or a summary would stand in both.
     """
-    term = secrets.token_hex(8)
+    term = f"{issue}:{secrets.token_hex(8)}"
     statement = upsert(tx, t.meta).values(key=_TERM, value=term)
     tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": term}))
     tx.execute(update(t.plan_part).where(~_p.done).values(lease_until=None))
 
 
-def term(tx: Connection) -> str:
-    """The term that pages are written in now; a writer who found another when it read must not write."""
-    return tx.execute(select(t.meta.c.value).where(t.meta.c.key == _TERM)).scalar() or ""
+def term(tx: Connection, issue: int) -> str:
+    """The term that pages of an issue are written in now, empty where it has none or another issue is planned since.
+
+    A writer who found another when it read must not write.
+    """
+    found = tx.execute(select(t.meta.c.value).where(t.meta.c.key == _TERM)).scalar() or ""
+    return found if found.startswith(f"{issue}:") else ""
 
 
 def cut(tx: Connection, issue: int, cadence: str, after: int, size: int) -> None:

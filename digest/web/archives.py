@@ -168,7 +168,7 @@ def by_subject(request: Request, id: str) -> Response:
     """The pieces of one subject, fifty a page."""
     spoken, interest = tongue_for(request), _interest(request, id)
     kept = request.app.state.shelf.get()
-    pieces = kept.about(id)
+    pieces = kept.about(interest.id)
     asked = request.query_params.get("page", "1")
     pages = max(1, -(-len(pieces) // _PAGE))
     number = min(max(int(asked), 1), pages) if asked.isascii() and asked.isdecimal() and len(asked) < 7 else 1
@@ -180,7 +180,7 @@ def by_subject(request: Request, id: str) -> Response:
         pieces=_list(request, some, spoken),
         page=number,
         pages=pages,
-        feed=f"/feeds/{id}",
+        feed=f"/feeds/{interest.id}",
         place="subject",
     )
     return _public(request, body.encode(), "text/html; charset=utf-8", None, varies=True)
@@ -231,10 +231,9 @@ def feed_of_subject(request: Request, name: str) -> Response:
         raise HTTPException(404)
     interest = _interest(request, id)
     kept = request.app.state.shelf.get()
-    pieces = kept.about(id)
-    return _feed(
-        request, f"/feeds/{id}", ending, interest.label, interest.description, f"/archive/subjects/{id}", pieces, kept.changed_at or _EPOCH
-    )
+    pieces = kept.about(interest.id)
+    own, page = f"/feeds/{interest.id}", f"/archive/subjects/{interest.id}"
+    return _feed(request, own, ending, interest.label, interest.description, page, pieces, kept.changed_at or _EPOCH)
 
 
 @router.api_route("/sitemap.xml", methods=["GET", "HEAD"])

@@ -99,12 +99,12 @@ def _undo(request: Request, reader: Subscriber, form: Form) -> Response:
     if said is None or said.about != reader.id or said.made_at is None or datetime.now(UTC) - said.made_at > _UNDO:
         return _page(request, reader, state="too late" if _gone(reader) else "asks")
     dropped, place = form.one("dropped"), form.one("place")
-    known = {one.id for one in request.app.state.glimpse.lists().all}
     if dropped:
+        dropped = next(iter(request.app.state.glimpse.lists().today((dropped,))), "")  # it may have got another id since
         at = int(place) if place.isdecimal() and len(place) < 4 else 0
 
         def back(now: Subscriber) -> Subscriber:
-            if dropped not in known or dropped in now.interests:
+            if not dropped or dropped in now.interests:
                 return now
             fewer = (*now.fewer, dropped) if form.one("less") == "yes" else now.fewer
             return now.model_copy(update={"interests": (*now.interests[:at], dropped, *now.interests[at:]), "fewer": fewer})

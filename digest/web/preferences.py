@@ -63,8 +63,13 @@ def save(request: Request, token: str, form: Filled) -> Response:
     chosen, errors = _chosen(request, reader, form, spoken)
     if errors:
         return _page(request, chosen, token, fresh, spoken, errors, status=422, pause_typed=form.one("pause_until", 20))
-    fields = {name: getattr(chosen, name) for name in _FIELDS}
-    if readers.change(workspace_of(request), reader.id, lambda now: _merged(now, fields), "preference page") is None:
+
+    def anew(now: Subscriber) -> Subscriber:
+        """By what the reader and the lists are as it is written: an interest may get another id in that moment."""
+        chosen, errors = _chosen(request, now, form, spoken)
+        return now if errors else _merged(now, {name: getattr(chosen, name) for name in _FIELDS})
+
+    if readers.change(workspace_of(request), reader.id, anew, "preference page") is None:
         raise LinkError("this link is not one of ours")
     moved, _, id = form.one("move").partition(":")
     where = f"?saved={moved}#order-{id}" if moved in ("up", "down") and id in chosen.interests else "?saved=all"
@@ -89,16 +94,21 @@ def _chosen(request: Request, reader: Subscriber, form: Form, spoken: Tongue) ->
     lists = request.app.state.glimpse.lists()
     known = [one.id for one in lists.all]
     ticked = set(lists.today(form.many("interest")))  # the page may have lain open while an interest got another id
-    # What came meanwhile was not on that page: no tick is no wish to end it.
-    shown = lists.today(form.many("followed")) or reader.interests
-    ticked |= {id for id in reader.interests if id not in shown}
-    order = [id for id in reader.interests if id in ticked] + [id for id in known if id in ticked and id not in reader.interests]
+    mine = lists.renewed(reader.interests)  # a change of the lists may not have come to this reader yet
+    here, elsewhere = [id for id in mine if id in known], [id for id in mine if id not in known]
+    # What came meanwhile was not on that page, and what these lists do not know never is: no tick is no wish to end it.
+    shown = lists.today(form.many("followed")) or here
+    unseen = {*elsewhere, *(id for id in here if id not in shown)}
+    ticked |= unseen
+    order = [id for id in here if id in ticked] + [id for id in known if id in ticked and id not in here]
     _move(order, form.one("move"))
     errors: dict[str, str] = {}
-    if not order:
+    if not order and (here or not elsewhere):
         errors["interest"] = spoken.t(
             "Choose at least one subject. To get nothing for a while, use the pause below; to leave, unsubscribe."
         )
+    order += elsewhere
+    less = (*lists.today(form.many("fewer")), *(id for id in lists.renewed(reader.fewer) if id in unseen))
     cadence = form.one("cadence")
     if cadence not in config.cadences:
         errors["cadence"] = spoken.t("Choose how often you want the newsletter.")
@@ -108,7 +118,7 @@ def _chosen(request: Request, reader: Subscriber, form: Form, spoken: Tongue) ->
     chosen = reader.model_copy(
         update={
             "interests": tuple(order),
-            "fewer": tuple(id for id in lists.today(form.many("fewer")) if id in order),
+            "fewer": tuple(dict.fromkeys(id for id in less if id in order)),
             "cadence": cadence if not errors.get("cadence") else reader.cadence,
             "language": language_of(form, spoken, config.pages.languages),
             "audience": audience_of(form),
@@ -162,7 +172,8 @@ def _page(
     status: int = 200,
     **data: Any,
 ) -> Response:
-    config = workspace_of(request).config
+    config, lists = workspace_of(request).config, request.app.state.glimpse.lists()
+    reader = reader.model_copy(update={"interests": lists.renewed(reader.interests), "fewer": lists.renewed(reader.fewer)})
     tree = choices(request, spoken, reader.interests)
     labels = {one.id: one.label for one in tree}
     given = {"saved": "", "pause_typed": reader.paused_until.isoformat() if reader.paused_until else "", **data}

@@ -194,6 +194,73 @@ def test_a_crash_leaves_all_of_it_or_nothing(letter, on_both, monkeypatch, when,
         assert all(set(chosen) <= known for chosen, _ in follows(opened).values())
 
 
+def cut_in_the_rows(opened, monkeypatch, proposal):
+    """Make a change, and end after some readers' choices are written."""
+    advanced = []
+    advance = lists.advance
+
+    def cut(tx, move, last):
+        if advanced:
+            raise Cut
+        advanced.append(advance(tx, move, last))
+        return advanced[0]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lists, "_PAGE", 5)
+        patched.setattr(lists, "advance", cut)
+        with pytest.raises(Cut):
+            interest_lists.make(opened, proposal)
+
+
+@pytest.mark.parametrize("one", [CHANGES[0], CHANGES[2], CHANGES[3]], ids=["merge", "split", "rename"])
+def test_a_file_put_back_after_a_crash_in_the_rows_takes_the_rows_back(letter, on_both, monkeypatch, one):
+    file = letter / interests.FILE
+    with open_workspace(letter) as opened:
+        jobs.first_subscribers(opened)
+        start = follows(opened)
+        cut_in_the_rows(opened, monkeypatch, interest_lists.propose(opened, one))
+        assert follows(opened) != start
+    file.write_text(TREE)  # as by `git checkout`
+    with open_workspace(letter) as opened:
+        assert follows(opened) == start
+        found = interest_lists.compare(opened)
+        assert found.same and not found.orphans
+
+
+@pytest.mark.parametrize("counts", ["file", "database"])
+def test_a_half_made_change_is_walked_back_before_another_text_counts(letter, on_both, monkeypatch, counts):
+    file = letter / interests.FILE
+    with open_workspace(letter) as opened:
+        jobs.first_subscribers(opened)
+        start = follows(opened)
+        cut_in_the_rows(opened, monkeypatch, interest_lists.propose(opened, CHANGES[3]))
+    file.write_text(TREE.replace("label: Vision", "label: Eyes"))
+    with open_workspace(letter) as opened:
+        assert follows(opened) != start
+        interest_lists.make(opened, interest_lists.use_file(opened) if counts == "file" else interest_lists.use_database(opened))
+        assert follows(opened) == start
+        found = interest_lists.compare(opened)
+        assert found.same and not found.orphans
+
+
+def test_a_half_taken_back_change_is_finished_not_dropped(letter, on_both, monkeypatch):
+    file = letter / interests.FILE
+    with open_workspace(letter) as opened:
+        jobs.first_subscribers(opened)
+        start = follows(opened)
+        change(opened, CHANGES[3])
+        after = file.read_text()
+        cut_in_the_rows(opened, monkeypatch, interest_lists.undo(opened))
+    file.write_text(after)
+    with open_workspace(letter) as opened:
+        assert interest_lists.compare(opened).unfinished.startswith("take back")
+        with pytest.raises(ConfigError, match="use-database"):
+            interest_lists.use_file(opened)
+        interest_lists.make(opened, interest_lists.use_database(opened))
+        assert (file.read_text(), follows(opened)) == (TREE, start)
+        assert interest_lists.compare(opened).same
+
+
 def test_a_file_edited_after_a_crash_is_left_for_a_person_to_decide(letter, monkeypatch):
     with open_workspace(letter) as opened:
         jobs.first_subscribers(opened)
@@ -242,6 +309,20 @@ def test_no_change_while_an_issue_is_planned_and_no_planning_by_old_lists(letter
         assert jobs.issue.make_ready(opened, done.draft.issue).material.interests.get("bowel")
 
 
+def test_a_machine_with_an_old_copy_of_the_lists_sends_nothing_by_it(letter, on_both):
+    file = letter / interests.FILE
+    with open_workspace(letter, date(2026, 5, 1)) as opened:
+        jobs.first_subscribers(opened)
+        change(opened, CHANGES[3])
+        new = file.read_text()
+        file.write_text(TREE)
+        done = jobs.prepare(opened, "monthly")
+        with pytest.raises(IssueWaits, match='"bowel".*on this machine'):
+            jobs.issue.make_ready(opened, done.draft.issue)
+        file.write_text(new + "# seen by Ann\n")  # edited, and knows what everybody follows
+        assert jobs.issue.make_ready(opened, done.draft.issue).material.interests.get("bowel")
+
+
 def test_a_file_edited_by_hand_is_compared_and_one_is_chosen(letter):
     file = letter / interests.FILE
     with open_workspace(letter) as opened:
@@ -269,6 +350,23 @@ def test_a_file_edited_by_hand_is_compared_and_one_is_chosen(letter):
         assert file.read_text() == kept
 
 
+def test_the_databases_lists_are_refused_where_readers_follow_what_only_the_file_has(letter):
+    file = letter / interests.FILE
+    with open_workspace(letter) as opened:
+        jobs.first_subscribers(opened)
+        change(opened, lambda now: moves.label(now, "gut", "Bowel"))
+        kept = file.read_text()
+        file.write_text(kept + "- {id: hands, label: Hands, match: {tag: hands}}\n")
+        assert interest_lists.use_database(opened).new_text == kept
+        (letter / "subscribers" / "late.csv").write_text("email,interests\nlate@example.org,hands\n")
+        assert import_file(opened, letter / "subscribers" / "late.csv", interests.load(letter)).new == 1
+        with pytest.raises(ConfigError, match=r'"hands" \(1 of them'):
+            interest_lists.use_database(opened)
+        file.write_text("- {id: hands\n")  # no list at all: nothing says what is known
+        with pytest.raises(ConfigError, match=r'"hands" \(1 of them'):
+            interest_lists.use_database(opened)
+
+
 def test_who_names_an_old_id_means_what_it_has_become(letter):
     with open_workspace(letter) as opened:
         application = join.Application(email="late@example.org", interests=("vision", "sleep"), cadence="monthly")
@@ -294,6 +392,8 @@ def test_an_erased_reader_leaves_no_choice_in_the_record(letter):
         with opened.store.read() as tx:
             kept = set(tx.execute(sql(schema.interest_choice.c.subscriber_id)).scalars())
             person = next(one for one in people.everyone(tx, opened.store.vault) if one.row in kept)
+        own = readers.data_of_address(opened, person.subscriber.email)
+        assert "vision" in own["choices_before"][0]["interests"]
         readers.forget_address(opened, person.subscriber.email)
         with opened.store.read() as tx:
             left = set(tx.execute(sql(schema.interest_choice.c.subscriber_id)).scalars())

@@ -10,7 +10,7 @@ import pytest
 
 from digest import interests, readers
 from digest.addresses import parse
-from digest.admin import reports, segments
+from digest.admin import interest_lists, interest_moves, reports, segments
 from digest.admin.segments import Filter
 from digest.errors import ConfigError
 from digest.model import Status, Subscriber
@@ -117,6 +117,18 @@ def test_a_filter_is_saved_under_a_name_and_narrowed(listed):
     segments.remove(listed, "gut-weekly")
     with pytest.raises(ConfigError, match="no segment"):
         segments.find(listed, "gut-weekly")
+
+
+def test_a_saved_filter_follows_an_interest_to_its_new_id(listed):
+    segments.save(listed, "eyes", Filter(interests=("vision",)))
+    segments.save(listed, "gone", Filter(interests=("never",)))
+    before = segments.count(listed, segments.find(listed, "eyes"))
+    proposal = interest_lists.propose(listed, lambda now: interest_moves.rename(now, "vision", "sight"))
+    interest_lists.make(listed, proposal)
+    found = segments.find(listed, "eyes")
+    assert found.interests == ("sight",)
+    assert segments.count(listed, found) == before > 0
+    assert {one.name: filter.interests for one, filter in segments.every(listed)} == {"eyes": ("sight",), "gone": ("never",)}
 
 
 def test_a_file_with_other_columns_is_taken_in_and_told_about(listed, tmp_path):

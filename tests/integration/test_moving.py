@@ -100,6 +100,13 @@ def test_a_used_target_is_refused_and_left_alone(letter, postgres_url):
     assert contents(letter, postgres_url) == before
 
 
+def test_nothing_moves_while_an_issue_is_planned(letter, postgres_url):
+    with open_workspace(letter, ON) as opened, opened.store.write() as tx:
+        tx.execute(schema.issue.update().values(state="planning"))
+    with pytest.raises(StoreError, match=f"{ISSUE} is being planned"):
+        move_store(letter, SQLITE, postgres_url)
+
+
 def test_a_target_of_another_key_is_refused(letter, postgres_url, tmp_path):
     open_store(tmp_path / "elsewhere", postgres_url, None).close()
     with pytest.raises(StoreError, match="another key"):

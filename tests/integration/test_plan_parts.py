@@ -124,18 +124,31 @@ def test_who_lends_a_hand_writes_nothing_once_planning_was_begun_anew(fleet, mon
     with open_workspace(fleet.folder, ON) as opened:
         ready = issue.make_ready(opened, ISSUE)
         with opened.store.write() as tx:
-            parts.begin_term(tx)
+            parts.begin_term(tx, ready.row.id)
             parts.cut(tx, ready.row.id, "monthly", 0, PAGE)
         real = plan.Planner.page
 
         def page(self, tx, *given):
             found = real(self, tx, *given)
             with opened.store.write() as other:
-                parts.begin_term(other)
+                parts.begin_term(other, ready.row.id)
             return found
 
         monkeypatch.setattr(plan.Planner, "page", page)
         with pytest.raises(IssueWaits, match="begun anew"):
+            plan.lend_a_hand(opened, ready)
+        with opened.store.read() as tx:
+            assert tx.execute(select(schema.delivery.c.id)).first() is None
+
+
+def test_who_takes_a_part_once_another_issue_is_planned_writes_nothing(fleet):
+    with open_workspace(fleet.folder, ON) as opened:
+        ready = issue.make_ready(opened, ISSUE)
+        with opened.store.write() as tx:
+            parts.begin_term(tx, ready.row.id)
+            parts.cut(tx, ready.row.id, "monthly", 0, PAGE)
+            parts.begin_term(tx, ready.row.id + 1)
+        with pytest.raises(IssueWaits, match="another issue"):
             plan.lend_a_hand(opened, ready)
         with opened.store.read() as tx:
             assert tx.execute(select(schema.delivery.c.id)).first() is None
