@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest.errors import BusyError, ConfigError, DigestError, IssueError, RenderError, StoreError
 from digest.web import look as readers_pages
-from digest.web.desk import asking, editing, events, frames, leaving, look, reading
+from digest.web.desk import asking, editing, events, frames, guard, leaving, look, reading, shown
 from digest.web.desk.guard import Headers, Who
 from digest.web.desk.table import Table
 
@@ -47,7 +47,10 @@ def make_desk(table: Table, who: Who, *, frames_at: str = "", news: events.News 
     if not frames_at:
 
         def permit(request: Request) -> None:
-            who(request)
+            if shown.is_of_reader(request.path_params["which"]):
+                guard.reader_seer(request)
+            else:
+                who(request)
 
         app.include_router(frames.router(table, permit, "'self'"))
     app.mount("/static", StaticFiles(directory=look.STATIC))

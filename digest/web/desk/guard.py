@@ -71,6 +71,11 @@ def approver(request: Request) -> Person:
     return require(request, Role.APPROVER)
 
 
+def reader_seer(request: Request) -> Person:
+    """Somebody who may see readers: who is on the list, and what one of them gets."""
+    return require(request, Role.ADMIN)
+
+
 # --- forms ---------------------------------------------------------------------------------------------------------------
 
 
