@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -213,14 +213,15 @@ class Behind:
     """Puts the log-in before an application that is mounted in ours, such as the desk.
 
     Whoever may do ``action`` gets through, and ``request.state.session`` is their session; everybody else gets our answer. What
-    a form needs is the mounted application's own affair. A form sent to a path with one of the endings ``fresh`` takes somebody
-    who has proved lately who they are; the way back is then to the page above it.
+    a form needs is the mounted application's own affair. ``forms`` tells by the ending of a form's path which action that is, where it
+    is another; if it is one of `accounts.FRESH`, they must have proved lately who they are, and come back to the page above it.
     """
 
-    def __init__(self, inner: ASGIApp, action: str, fresh: tuple[str, ...] = ()) -> None:
-        if action not in ACTIONS:
-            raise ValueError(f"{action} is no action")
-        self.inner, self.action, self.fresh = inner, action, fresh
+    def __init__(self, inner: ASGIApp, action: str, forms: Mapping[str, str] | None = None) -> None:
+        self.inner, self.action, self.forms = inner, action, forms or {}
+        for one in (action, *self.forms.values()):
+            if one not in ACTIONS:
+                raise ValueError(f"{one} is no action")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -237,11 +238,13 @@ class Behind:
             person = who(request)
             if person.must_change:
                 raise SignIn(OWN_PASSWORD)
-            if not may(person.role, self.action):
-                raise not_for(person, self.action)
-            ending = next((one for one in self.fresh if request.url.path.endswith(one)), "")
-            if ending and request.method == "POST" and not request.state.session.fresh:
-                raise SignIn(f"/admin/again?to={quote(request.url.path.removesuffix(ending))}")
+            path: str = request.scope["path"]  # as it is routed, and not quoted yet
+            ending = next((one for one in self.forms if path.endswith(one)), "") if request.method == "POST" else ""
+            for action in (self.action, *([self.forms[ending]] if ending else ())):
+                if not may(person.role, action):
+                    raise not_for(person, action)
+                if action in FRESH and not request.state.session.fresh:
+                    raise SignIn(f"/admin/again?to={quote(path.removesuffix(ending))}")
         except tuple(HANDLERS) as error:
             return HANDLERS[type(error)](request, error)
         return None
