@@ -72,7 +72,7 @@ def take_code(request: Request, form: Filled) -> Response:
     """A code of the app, or a recovery code. The session goes on under another token."""
     workspace, to = workspace_of(request), guard.own_path(form.one("to"))
     session = guard.session_of(request, "code")
-    if not request.app.state.tries.admits(session.person.name, network(request)):
+    if not request.app.state.tries.admits(session.person.name, network(request), inside=True):
         raise guard.too_many()
     token = signin.finish(workspace, session, form.one("code"))
     if token is None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from limits import RateLimitItemPerHour
@@ -24,7 +24,7 @@ from digest.config import LoginBudgets
 from digest.errors import AccountError
 from digest.signin import Session
 from digest.web.admin.look import page
-from digest.web.guard import network
+from digest.web.guard import network, own_hosts, same_origin
 from digest.web.look import Form, form_of, workspace_of
 from digest.workspace import Workspace
 
@@ -177,7 +177,7 @@ def proved(request: Request, session: Session, form: Form) -> bool:
     Raises:
         Refused: a budget is spent.
     """
-    if not request.app.state.tries.admits(session.person.name, network(request)):
+    if not request.app.state.tries.admits(session.person.name, network(request), inside=True):
         raise too_many()
     if not signin.prove(workspace_of(request), session, form.one("again_password", 1024), form.one("again_code")):
         return False
@@ -191,21 +191,29 @@ def too_many() -> Refused:
 
 
 class Tries:
-    """Counts log-ins over a moving hour: of one name from one network, of one name, from one network, in all."""
+    """Counts log-ins over a moving hour: of one name from one network, of one name, from one network, in all.
 
-    def __init__(self, budgets: LoginBudgets) -> None:
+    What is spent in all closes the door to networks that nobody has come in from yet: a flood locks out no one who was here
+    before. It does not ask for names, or who is let through would tell which of them there are.
+    """
+
+    def __init__(self, budgets: LoginBudgets, known: Iterable[str] = ()) -> None:
+        self._known = set(known)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._one, self._name = RateLimitItemPerHour(budgets.try_per_hour), RateLimitItemPerHour(budgets.name_per_hour)
         self._network, self._all = RateLimitItemPerHour(budgets.network_per_hour), RateLimitItemPerHour(budgets.all_per_hour)
 
-    def admits(self, name: str, where: str) -> bool:
-        """Whether one more is within the budgets; the same for a name that nobody has."""
+    def admits(self, name: str, where: str, *, inside: bool = False) -> bool:
+        """Whether one more is within the budgets; the same for a name that nobody has. ``inside``: they have a session."""
         name = name.strip().lower()[:40]
-        asked = ((self._network, f"network:{where}"), (self._one, f"one:{where}:{name}"), (self._name, f"name:{name}"), (self._all, "all"))
+        asked = [(self._network, f"network:{where}"), (self._one, f"one:{where}:{name}"), (self._name, f"name:{name}")]
+        if not inside and where not in self._known:
+            asked.append((self._all, "all"))
         return all(self._limiter.hit(item, key) for item, key in asked)
 
     def right(self, name: str, where: str) -> None:
-        """It was the person: what they mistyped from there counts no more."""
+        """It was the person: what they mistyped from there counts no more, and people come in from there."""
+        self._known.add(where)
         self._limiter.clear(self._one, f"one:{where}:{name.strip().lower()[:40]}")
 
 
@@ -253,23 +261,9 @@ class Behind:
 # --- where from ----------------------------------------------------------------------------------------------------------
 
 
-def same_origin(request: Request) -> bool:
-    """Whether a form was sent by a page of ours, as browsers say it. One that says nothing is not believed."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None and site != "same-origin":
-        return False
-    if origin is not None:
-        return urlsplit(origin).netloc.lower() in _hosts(request)
-    return site is not None
-
-
-def _hosts(request: Request) -> tuple[str, str]:
-    return request.headers.get("host", "").lower(), urlsplit(workspace_of(request).config.newsletter.url).netloc.lower()
-
-
 def is_https(request: Request) -> bool:
     """Whether the browser came by https: it says so, or it asked for the address that the newsletter has (which is https only)."""
-    asked, own = _hosts(request)
+    asked, own = own_hosts(request)
     return request.url.scheme == "https" or asked == own
 
 

@@ -1,6 +1,8 @@
 """The desk without a browser: who may come in, what each may do, what it shows of odd and broken things, and what it leaves alone."""
 
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -112,6 +114,20 @@ def test_a_form_from_elsewhere_changes_nothing(desk, sent):
     assert desk.post(f"{ISSUE}/edit", {"do": "subject", "text": "Not ours"}, token="0" * 32).status == 403
     page = desk.get(f"{ISSUE}/edit").text
     assert "Not ours" not in page and page.count("<li") == before
+
+
+def test_forms_shown_by_one_process_are_taken_by_another():
+    code = "from digest.web.desk.guard import *; print(form_token(Person('ana', Role.EDITOR, 'session')))"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert other == guard.form_token(Person("ana", Role.EDITOR, "session")) != guard.form_token(Person("ana", Role.EDITOR, "another"))
+
+
+@pytest.mark.parametrize("origin", ["https://letter.example.org", "http://Desk.example.org"])
+def test_a_form_from_the_newsletters_own_address_is_taken_whatever_a_proxy_calls_it(table, origin):
+    person = Person("ana", Role.EDITOR, "session")
+    sent = {"Origin": origin, "Sec-Fetch-Site": "same-origin", "Host": "desk.example.org"}
+    form = {"token": guard.form_token(person), "do": "subject", "text": "Hello"}
+    assert client_of(make_desk(table, lambda _: person)).post(f"{ISSUE}/edit", headers=sent, data=form).status_code == 303
 
 
 def test_every_route_asks_who_it_is_and_each_role_may_what_its_own_is(table):
