@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from digest import config, interests
 from digest.calendar import end_of_day
-from digest.compose.check import _problem as problem_of
+from digest.compose.check import problem_of
 from digest.compose.render import read_templates
 from digest.config import FolderSource, TextSource
 from digest.errors import ConfigError, DigestError, RenderError
