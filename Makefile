@@ -26,7 +26,7 @@ lint: .venv/test.done
 	$(BIN)/mypy
 
 unit: .venv/test.done
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n 2 tests/unit
 
 acceptance: .venv/test.done
 	$(BIN)/pytest -n 2 tests/acceptance

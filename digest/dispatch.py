@@ -285,20 +285,20 @@ def settle_open(workspace: Workspace, provider: Provider, row: IssueRow) -> int:
     The caller holds the workspace.
     """
     feedback.apply(workspace)  # what the provider has told meanwhile comes before any other evidence
-    with workspace.store.write() as tx:  # alone: nothing moves between the list and its hour
+    with workspace.store.write() as tx:  # alone: no claim is under way
         open_rows = ledger.uncertain(tx, row.id, provider.name)
-        listed_at = now(tx)
+        latest = highest_attempt(tx)
     resolved = 0
     if open_rows:
         known = provider.look_up(row.name, [did for _, did in open_rows])
         with workspace.store.write() as tx:
             sent = [id for id, did in open_rows if known.get(did) is True]
             unsent = [id for id, did in open_rows if known.get(did) is False]
-            resolved = ledger.resolve(tx, sent, S.ACCEPTED, "", "look-up", listed_at)
+            resolved = ledger.resolve(tx, sent, S.ACCEPTED, "", "look-up", latest)
             if _ended(tx, row):
-                resolved += ledger.resolve(tx, unsent, S.SKIPPED, "cancelled", "look-up", listed_at)
+                resolved += ledger.resolve(tx, unsent, S.SKIPPED, "cancelled", "look-up", latest)
             else:
-                resolved += ledger.resolve(tx, unsent, S.READY, "", "look-up", listed_at)
+                resolved += ledger.resolve(tx, unsent, S.READY, "", "look-up", latest)
     settle_uncertain(workspace, provider, row)
     return resolved
 

@@ -126,7 +126,7 @@ def _statement(due: ColumnElement[bool], *, one_edition: bool) -> Select[Any]:
     return (
         select(*m, *(chosen.c[name] for name in Sealed._fields), selection.label("selection"))
         .join(chosen, chosen.c.id == m.id)
-        .join(t.edition, t.edition.c.id == m.edition_id)
+        .outerjoin(t.edition, t.edition.c.id == m.edition_id)  # what was moved must be told of, whatever else is there
         .order_by(m.edition_id, m.id)
         .add_cte(skipped)
     )

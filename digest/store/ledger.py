@@ -281,15 +281,15 @@ def unsettled(tx: Connection, rows: Sequence[int]) -> list[int]:
     return found
 
 
-def resolve(tx: Connection, rows: Sequence[int], state: S, reason: str, evidence: str = "", as_of: datetime | None = None) -> int:
+def resolve(tx: Connection, rows: Sequence[int], state: S, reason: str, evidence: str = "", up_to: int | None = None) -> int:
     """Move uncertain or held deliveries on the strength of evidence. Returns how many moved.
 
-    ``as_of``: when they were listed, by the database's clock; what has moved since is another attempt's, and stays.
+    ``up_to``: the highest attempt when they were listed; what a later one has in hand is not what was asked about, and stays.
     """
     at = now(tx)
     values = {"reason": reason, "evidence": evidence, "next_at": None}
-    moved = _move(tx, rows, S.UNCERTAIN, state, at, as_of=as_of, **values)
-    return moved + (_move(tx, rows, S.HELD, state, at, as_of=as_of, **values) if state is not S.HELD else 0)
+    moved = _move(tx, rows, S.UNCERTAIN, state, at, up_to=up_to, **values)
+    return moved + (_move(tx, rows, S.HELD, state, at, up_to=up_to, **values) if state is not S.HELD else 0)
 
 
 def dids(tx: Connection, rows: Sequence[int]) -> list[str]:
@@ -325,11 +325,11 @@ def _expire(tx: Connection, issue: int, at: datetime) -> None:
     tx.execute(update(t.delivery).where(ready).values(state=S.EXPIRED.value, state_at=at, reason="too late to send"))
 
 
-def _move(tx: Connection, rows: Sequence[int], old: S, new: S, at: datetime, *, as_of: datetime | None = None, **values: Any) -> int:
+def _move(tx: Connection, rows: Sequence[int], old: S, new: S, at: datetime, *, up_to: int | None = None, **values: Any) -> int:
     moved = 0
     for start in range(0, len(rows), 500):
         chosen = and_(t.delivery.c.id.in_(rows[start : start + 500]), t.delivery.c.state == old.value)
-        if as_of is not None:
-            chosen = and_(chosen, t.delivery.c.state_at <= as_of)
+        if up_to is not None:
+            chosen = and_(chosen, t.delivery.c.attempt_id <= up_to)
         moved += tx.execute(update(t.delivery).where(chosen).values(state=new.value, state_at=at, **values)).rowcount
     return moved

@@ -151,7 +151,7 @@ def test_one_cut_anywhere_in_planning(letter, monkeypatch):
         for knife, wrong in singles(bench, "drafted", only_lasting=True):
             assert not wrong and not bench.alarms, (knife.at, knife.passed[-1:], wrong)
             names = knife.passed
-    assert names.count("plan: committed") == READERS + 1 and "make_ready: committed" in names
+    assert names.count("plan_part: committed") >= READERS and "make_ready: committed" in names
 
 
 @pytest.mark.parametrize(("state", "seen"), [(S.READY, "accepted twice"), (S.ACCEPTED, "missed: called accepted and never taken")])
@@ -226,7 +226,7 @@ def test_an_issue_cancelled_while_it_is_planned_does_not_leave(letter, monkeypat
 
         def boundary(name, *, lasting=False):
             real(name, lasting=lasting)
-            if name == "plan: committed" and knife.passed.count(name) == 1:
+            if name == "plan_part: committed" and knife.passed.count(name) == 1:
                 monkeypatch.setattr(knife, "boundary", real)
                 operate.cancel(bench.opened, ISSUE)
 

@@ -408,6 +408,15 @@ def stray(play):
         return ledger.claim(tx, play.issue, 1, owner="x", lease=LEASE, provider="smtp")
 
 
+@order()
+def a_provider_is_believed_though_the_clock_was_set_back(do):
+    do("claim", k=2, provider="smtp")
+    do("call", "taken and lost")
+    do("settle")
+    do("jump", minutes=-5)
+    do("restart", provider="smtp")
+
+
 # --- known-bad variants: each must fail -------------------------------------------------------------------------------------
 
 CAUGHT_BY = {

@@ -416,8 +416,12 @@ def test_what_is_too_late_expires(store):
 
 def test_an_issue_and_a_delivery_exist_once(store):
     issue, readers = planned(store, 1)
-    with pytest.raises(StoreError, match="(?i)unique"), store.write() as tx:
+    with store.write() as tx:  # somebody else planned the same reader meanwhile: the first one stays
         plans.put_plans(tx, issue, [plans.Plan(readers[0], (), None, S.SKIPPED, "")], "x")
+    assert counts(store, issue) == {"ready": 1}
+    with pytest.raises(StoreError, match="(?i)unique"), store.write() as tx:
+        row = dict(tx.execute(select(schema.delivery)).one()._mapping)
+        tx.execute(insert(schema.delivery).values(**row | {"id": row["id"] + 1, "did": "another"}))
     with pytest.raises(StoreError, match="(?i)unique"), store.write() as tx:
         row = dict(tx.execute(select(schema.issue)).one()._mapping) | {"id": issue + 1, "name": "another"}
         tx.execute(insert(schema.issue).values(**row))

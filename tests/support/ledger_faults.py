@@ -51,7 +51,7 @@ def a_claim_does_not_raise_the_epoch(patch):
 
 @fault
 def a_resolution_moves_whatever_state_it_finds(patch):
-    def move(tx, rows, old, new, at, *, as_of=None, **values):
+    def move(tx, rows, old, new, at, *, up_to=None, **values):
         return tx.execute(update(schema.delivery).where(d.id.in_(rows)).values(state=new.value, state_at=at, **values)).rowcount
 
     patch.setattr(ledger, "_move", move)

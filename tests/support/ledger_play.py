@@ -347,9 +347,9 @@ class Play:
         if self._stage >= 1:
             return
         self._stage = 1
-        self._applied()
         for row in self.rows.values():
             row.state = S.UNCERTAIN if row.state is S.INFLIGHT else row.state
+        self._applied()
 
     def restarted_up_to_voiding(self) -> None:
         self.restarted_up_to_look_up()
