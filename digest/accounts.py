@@ -50,6 +50,7 @@ ACTIONS: Mapping[str, Role] = MappingProxyType(
         "issues.send": Role.APPROVER,
         "issues.stop": Role.APPROVER,  # pause, resume, cancel
         "issues.decide": Role.APPROVER,  # hand-overs whose outcome was never learnt
+        "issues.replay": Role.APPROVER,  # make the messages of an old one again, and compare
         "figures.see": Role.VIEWER,  # counts, never who
         "interests.see": Role.VIEWER,
         "interests.change": Role.ADMIN,
@@ -68,7 +69,19 @@ ACTIONS: Mapping[str, Role] = MappingProxyType(
 )
 
 # What needs a proof, not older than a few minutes, that it is still the person who logged in.
-FRESH = frozenset({"account.secure", "issues.send", "issues.decide", "readers.export", "readers.erase", "people.change", "audit.export"})
+FRESH = frozenset(
+    {
+        "account.secure",
+        "issues.test",
+        "issues.approve",
+        "issues.send",
+        "issues.decide",
+        "readers.export",
+        "readers.erase",
+        "people.change",
+        "audit.export",
+    }
+)
 
 
 class Person(Frozen):

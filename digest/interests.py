@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from digest.errors import ConfigError
 from digest.model import Frozen, Interest, Rule, loosen_rule
-from digest.problems import Problem, explain, line_of, parse_yaml
+from digest.problems import NoAliases, Problem, explain, line_of, parse_yaml
 
 FILE = "subscribers/interests.yaml"
 
@@ -97,9 +97,9 @@ def examine(workspace: Path) -> tuple[Interests, tuple[Problem, ...]]:
 
 
 @functools.lru_cache(8)  # it is asked for with every page of the desk, and YAML takes its time
-def read(text: str) -> tuple[Interests, tuple[Problem, ...]]:
-    """The interests that a text of this format holds, and everything that is wrong with it."""
-    data, tree, problems = parse_yaml(FILE, text)
+def read(text: str, *, sent: bool = False) -> tuple[Interests, tuple[Problem, ...]]:
+    """The interests that a text of this format holds, and everything that is wrong with it. ``sent``: by somebody from elsewhere."""
+    data, tree, problems = parse_yaml(FILE, text, NoAliases if sent else yaml.SafeLoader)
     if problems:
         return Interests(), problems
     if not isinstance(data, list):

@@ -315,12 +315,14 @@ class Ready(NamedTuple):
     compiled: CompiledIssue
 
 
-def approve(workspace: Workspace, name: str, *, by: str = "") -> str:
+def approve(workspace: Workspace, name: str, *, by: str = "", expected: str = "") -> str:
     """Bind an editor's approval to the issue's content as it is now; ``by`` is who does, if not ``workspace.who``. Where the
-    cadence wants several, the issue is approved with the last one. Returns the content hash.
+    cadence wants several, the issue is approved with the last one. ``expected`` is the hash of the content that was looked at, where
+    it was looked at: no other is approved. Returns the content hash.
 
     Raises:
-        IssueError: no such issue, it has begun to go out, the checks find an error in it, or the same person approved it before.
+        IssueError: no such issue, it has begun to go out, it is not what was expected, the checks find an error in it, or the same person
+            approved it before.
     """
     with workspace.store.read() as tx:
         row = find(tx, name)
@@ -329,9 +331,11 @@ def approve(workspace: Workspace, name: str, *, by: str = "") -> str:
         raise IssueError(f"{name} is {row.state}; approval comes before sending")
     templates = read_templates(workspace.path / "templates")
     compiled = material.compile_with(templates, look_of(workspace.config))
+    content_hash = material.content_hash(compiled)
+    if expected and content_hash != expected:  # what is bound below is this very hash
+        raise IssueError(f"{name} has changed since you looked at it; look again, then approve it")
     if found := _errors(material, compiled):
         raise IssueError(_told(name, found, "approved"))
-    content_hash = material.content_hash(compiled)
     who, needed = by.strip() or workspace.who, approval.needed(workspace, row.cadence)
     with workspace.store.write() as tx:
         require(tx, name, row.state)
@@ -342,6 +346,8 @@ def approve(workspace: Workspace, name: str, *, by: str = "") -> str:
                 f"{who} has approved this content of {name} already; it takes {needed} people: `digest approve {name} --by NAME`"
             )
         edits.approve(tx, row.id, content_hash, who, approval.snapshot(workspace, material, templates))
+        named = {} if who == workspace.who else {"by": who}
+        audit.record(tx, workspace, "issue.approve", name, content=content_hash[:12], given=len(before) + 1, needed=needed, **named)
         if len(before) + 1 < needed:
             moves.record(tx, row.id, who, row.state, row.state, f"approval {len(before) + 1} of {needed}, content {content_hash[:12]}")
             return content_hash
@@ -356,7 +362,6 @@ def approve(workspace: Workspace, name: str, *, by: str = "") -> str:
             approved_hash=content_hash,
             approved_at=now(tx),
         )
-        audit.record(tx, workspace, "issue.approve", name, content=content_hash[:12])
     return content_hash
 
 

@@ -45,11 +45,6 @@ def fits(kept: str | None, password: str) -> bool:
             return False
 
 
-def is_dated(kept: str) -> bool:
-    """Whether it was made with other settings than today's, and should be made anew."""
-    return _hasher().check_needs_rehash(kept)
-
-
 def made_up() -> str:
     """A password for the first log-in, to be read out: about 60 bits."""
     letters = "abcdefghjkmnpqrstuvwxyz23456789"

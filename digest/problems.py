@@ -28,6 +28,16 @@ class Problem(Frozen):
         return f"{place}: {'' if self.severity == 'error' else 'warning: '}{self.text}"
 
 
+class NoAliases(yaml.SafeLoader):
+    """For what somebody sent: a few lines in which each names the one before twice would unfold to more than any memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """A node that stands for itself."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(None, None, "anchors (& and *) are not read here", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
+
+
 def parse_yaml(name: str, text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> tuple[Any, yaml.Node | None, tuple[Problem, ...]]:
     """The data, its syntax tree (for line numbers), and what is wrong: bad syntax or a key that stands twice."""
     try:

@@ -57,14 +57,16 @@ def progress() -> Iterator[Callable[[Progress], None]]:
         yield report
 
 
-def _table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+def new_table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+    """A table without lines; the columns among ``numbers`` stand to the right."""
     table = Table(box=None, pad_edge=False, show_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return table
 
 
-def _plural(n: int, one: str, many: str | None = None) -> str:
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """``1 piece``, ``2 pieces``."""
     return f"{n} {one}" if n == 1 else f"{n} {many or one + 's'}"
 
 
@@ -88,14 +90,14 @@ def gathered_json(report: GatherReport) -> dict[str, Any]:
 
 def gathered(report: GatherReport, dry_run: bool = False) -> None:
     """What each source gave, and what was refused."""
-    table = _table("source", "new", "changed", "also at", "refused", "", numbers=("new", "changed", "also at", "refused"))
+    table = new_table("source", "new", "changed", "also at", "refused", "", numbers=("new", "changed", "also at", "refused"))
     for source in report.sources:
         word = source.error or source.warning or ("not modified" if source.unchanged else "")
         table.add_row(source.name, str(source.new), str(source.changed), str(source.also), str(source.refused), escape(word))
     out.print(table)
     _refusals(report)
     verb = "Would have gathered" if dry_run else "Gathered"
-    out.print(f"{verb} {_plural(report.new, 'new summary', 'new summaries')}, {report.changed} changed, {report.refused} refused.")
+    out.print(f"{verb} {plural(report.new, 'new summary', 'new summaries')}, {report.changed} changed, {report.refused} refused.")
 
 
 def _refusals(report: GatherReport) -> None:
@@ -107,7 +109,7 @@ def _refusals(report: GatherReport) -> None:
 def drafted(report: DraftReport) -> None:
     """A draft in a few lines, and what to do next."""
     word = f"is {report.state} already" if report.existed else "drafted"
-    out.print(f"[bold]{report.issue}[/bold] {word}: {_plural(report.members, 'summary', 'summaries')}")
+    out.print(f"[bold]{report.issue}[/bold] {word}: {plural(report.members, 'summary', 'summaries')}")
     out.print(f"  window  after {report.opens_after:%Y-%m-%d %H:%M} up to {report.due_at:%Y-%m-%d %H:%M} UTC")
     out.print(f"  waiting {report.future} dated later, {report.held} held back, {report.archive} archive")
     out.print(f"  content {report.content_hash[:12]}")
@@ -139,7 +141,7 @@ def status(report: StatusReport) -> None:
     if report.paused:
         head += f", paused ({escape(report.paused)})"
     out.print(head)
-    table = _table("", "deliveries", numbers=("deliveries",))
+    table = new_table("", "deliveries", numbers=("deliveries",))
     for name in ("planned", "accepted", "ready", "inflight", "uncertain", "held", "failed", "skipped", "quarantined", "expired"):
         if name == "planned" or getattr(report, name):
             table.add_row(name, str(getattr(report, name)))
@@ -148,14 +150,14 @@ def status(report: StatusReport) -> None:
         out.print(f"  {count} {escape(reason)}")
     for lease in report.leases:
         until = f"[red]stalled since {lease.lease_until:%H:%M} UTC[/red]" if lease.stalled else f"until {lease.lease_until:%H:%M} UTC"
-        out.print(f"  {escape(lease.owner)} has {_plural(lease.deliveries, 'delivery', 'deliveries')} in hand, {until}")
+        out.print(f"  {escape(lease.owner)} has {plural(lease.deliveries, 'delivery', 'deliveries')} in hand, {until}")
     if report.rate_per_minute and report.ready:
-        left = f", about {_plural(report.minutes_left, 'minute')} left" if report.minutes_left else ""
+        left = f", about {plural(report.minutes_left, 'minute')} left" if report.minutes_left else ""
         out.print(f"{report.rate_per_minute} in the last minute{left}")
     if report.contradictions:
-        out.print(f"[red]{_plural(report.contradictions, 'contradiction')}: somebody may have got two copies[/red]")
+        out.print(f"[red]{plural(report.contradictions, 'contradiction')}: somebody may have got two copies[/red]")
     out.print(
-        f"{_plural(report.editions, 'edition')}, a message is {round(report.mean_bytes / 1024)} KB on average, "
+        f"{plural(report.editions, 'edition')}, a message is {round(report.mean_bytes / 1024)} KB on average, "
         f"the largest HTML {round(report.largest_html_bytes / 1024)} KB; content {report.content_hash[:12]}"
     )
 
@@ -188,7 +190,7 @@ def ran(report: RunReport) -> None:
         if source.error or source.warning:
             out.print(f"[yellow]source {escape(source.name)}: {escape(source.error or source.warning)}[/yellow]")
     _refusals(report.gathered)
-    table = _table("step", "count", "", numbers=("count",))
+    table = new_table("step", "count", "", numbers=("count",))
     table.add_row(
         "gathered", str(report.gathered.new), f"new summaries; {report.gathered.changed} changed, {report.gathered.refused} refused"
     )
@@ -211,7 +213,7 @@ def rehearsed(report: Rehearsed) -> None:
     for source in report.gathered.sources:
         if source.error or source.warning:
             out.print(f"[yellow]source {escape(source.name)}: {escape(source.error or source.warning)}[/yellow]")
-    table = _table("step", "count", "", numbers=("count",))
+    table = new_table("step", "count", "", numbers=("count",))
     table.add_row("would gather", str(report.gathered.new), f"new summaries; {report.gathered.changed} changed")
     table.add_row("in the issue", str(report.draft.members), f"{report.draft.issue}; {report.draft.future} dated later")
     if (stands := report.status) is not None:
@@ -233,7 +235,7 @@ def rehearsed(report: Rehearsed) -> None:
 
 def benched(report: Benched) -> None:
     """How fast it is."""
-    table = _table("", "", "", numbers=())
+    table = new_table("", "", "", numbers=())
     each = f"{round(report.mean_message_bytes / 1024)} KB each"
     taken = f"with the ledger, as for {report.provider}; {report.measured:,} measured"
     table.add_row("composed", f"{report.composed_per_s:,} a second", f"on one of {report.cores} processors, {each}")
@@ -270,22 +272,22 @@ def held(rows: Sequence[Held]) -> None:
     if not rows:
         out.print("Nothing is held: of every hand-over the outcome is known.")
         return
-    table = _table("delivery", "issue", "reader", "handed over at (UTC)", "provider", "tries", "evidence", numbers=("tries",))
+    table = new_table("delivery", "issue", "reader", "handed over at (UTC)", "provider", "tries", "evidence", numbers=("tries",))
     for row in rows:
         at = f"{row.started_at:%Y-%m-%d %H:%M:%S}" if row.started_at else "-"
         table.add_row(row.did, row.issue, escape(row.reader), at, row.provider, str(row.attempts), escape(f"{row.evidence}; {row.reason}"))
     out.print(table)
-    out.print(f"{_plural(len(rows), 'delivery', 'deliveries')}. Decide with --treat-as-sent DID, --send-again DID or --all sent|again.")
+    out.print(f"{plural(len(rows), 'delivery', 'deliveries')}. Decide with --treat-as-sent DID, --send-again DID or --all sent|again.")
 
 
 def overview(report: Overview) -> None:
     """Sources, readers, issues."""
-    table = _table("source", "kind", "last read", "taken", "refused", "health", numbers=("taken", "refused"))
+    table = new_table("source", "kind", "last read", "taken", "refused", "health", numbers=("taken", "refused"))
     for source in report.sources:
         if source.read_at is None:
             health = "never read"
         elif source.error:
-            health = f"failed {_plural(source.failures, 'time')} in a row: {source.error}"
+            health = f"failed {plural(source.failures, 'time')} in a row: {source.error}"
         else:
             health = source.warning or "well"
         read = f"{source.read_at:%Y-%m-%d %H:%M}" if source.read_at else "-"
@@ -295,7 +297,7 @@ def overview(report: Overview) -> None:
         for refusal in source.refusals:
             out.print(f"  {escape(source.name)}: {escape(refusal)}")
     people = ", ".join(f"{count} {word}" for word, count in sorted(report.subscribers.items())) or "none yet"
-    out.print(f"\n{_plural(report.summaries, 'summary', 'summaries')}; subscribers: {people}")
+    out.print(f"\n{plural(report.summaries, 'summary', 'summaries')}; subscribers: {people}")
     for warning in report.warnings:
         out.print(f"[yellow]{escape(warning)}[/yellow]")
     for worker in report.workers:
@@ -308,7 +310,7 @@ def overview(report: Overview) -> None:
         out.print(f"[yellow]the editors could not be told: {escape(untold)}[/yellow]")
     if report.issues:
         out.print()
-        lines = _table("issue", "state", "planned", "accepted", "due (UTC)", numbers=("planned", "accepted"))
+        lines = new_table("issue", "state", "planned", "accepted", "due (UTC)", numbers=("planned", "accepted"))
         for line in report.issues:
             lines.add_row(line.issue, line.state, str(line.planned), str(line.accepted), f"{line.due_at:%Y-%m-%d %H:%M}")
         out.print(lines)
@@ -327,18 +329,18 @@ def why(report: Why) -> None:
 
 def coverage(name: str, rows: Sequence[Covered], zone: str) -> None:
     """Every summary of the range; dates are the newsletter's own."""
-    table = _table("published", "fate", "readers", "summary", numbers=("readers",))
+    table = new_table("published", "fate", "readers", "summary", numbers=("readers",))
     for row in rows:
         table.add_row(
             f"{row.published_at.astimezone(ZoneInfo(zone)):%Y-%m-%d}", row.fate.replace("_", " "), str(row.readers), escape(row.title)
         )
     out.print(table)
-    out.print(f"{name}: {_plural(len(rows), 'summary', 'summaries')} accounted for.")
+    out.print(f"{name}: {plural(len(rows), 'summary', 'summaries')} accounted for.")
 
 
 def interests(rows: Sequence[InterestLine]) -> None:
     """The tree."""
-    table = _table("interest", "label", "followers", "summaries", numbers=("followers", "summaries"))
+    table = new_table("interest", "label", "followers", "summaries", numbers=("followers", "summaries"))
     for row in rows:
         table.add_row("  " * row.depth + row.id, escape(row.label), str(row.followers), str(row.takes))
     out.print(table)
@@ -348,7 +350,7 @@ def interest_tests(rows: Sequence[InterestTest]) -> None:
     """What each interest takes, and why."""
     for row in rows:
         through = f", {row.through_children} more through its children" if row.through_children else ""
-        out.print(f"[bold]{row.id}[/bold] ({escape(row.label)}): {_plural(len(row.takes), 'summary', 'summaries')}{through}")
+        out.print(f"[bold]{row.id}[/bold] ({escape(row.label)}): {plural(len(row.takes), 'summary', 'summaries')}{through}")
         for taken in row.takes:
             out.print(f"  {escape(taken.title)}\n    [dim]{escape(taken.why)}[/dim]")
 
@@ -359,15 +361,15 @@ def imported(report: Import) -> None:
         out.print(escape(str(problem)))
     verb = "Would import" if report.dry_run else "Imported"
     out.print(
-        f"{verb} {_plural(report.new, 'new subscriber')}, {report.changed} changed, {report.same} the same, "
-        f"{report.kept} left as they are, {_plural(report.refused, 'line')} not taken."
+        f"{verb} {plural(report.new, 'new subscriber')}, {report.changed} changed, {report.same} the same, "
+        f"{report.kept} left as they are, {plural(report.refused, 'line')} not taken."
     )
 
 
 def subscribers(rows: Sequence[Subscriber]) -> None:
     """Everybody in a table."""
-    table = _table("address", "status", "cadence", "interests", numbers=("interests",))
+    table = new_table("address", "status", "cadence", "interests", numbers=("interests",))
     for row in rows:
         table.add_row(escape(row.email), row.status.value, row.cadence, str(len(row.interests)))
     out.print(table)
-    out.print(_plural(len(rows), "subscriber"))
+    out.print(plural(len(rows), "subscriber"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from digest.show import _plural, _table, out
+from digest.show import new_table, out, plural
 
 if TYPE_CHECKING:
     from digest.admin.effects import Effects, InterestEffect
@@ -22,14 +22,14 @@ _LISTED = 8  # pieces named one by one
 def tree(found: Tree, overlap: bool) -> None:
     """The tree; with ``overlap`` the pairs instead."""
     if overlap:
-        table = _table("interest", "and", "follow both", "of the smaller", numbers=("follow both", "of the smaller"))
+        table = new_table("interest", "and", "follow both", "of the smaller", numbers=("follow both", "of the smaller"))
         for pair in found.overlaps:
             table.add_row(pair.one, pair.other, str(pair.both), f"{pair.percent} %")
         out.print(table)
-        out.print(f"{_plural(len(found.overlaps), 'pair')} of interests; pairs that fewer than ten readers follow are not shown.")
+        out.print(f"{plural(len(found.overlaps), 'pair')} of interests; pairs that fewer than ten readers follow are not shown.")
         return
     months = [month[2:] for month in found.months]
-    table = _table("interest", "readers", "pieces", *months, "", numbers=("readers", "pieces", *months))
+    table = new_table("interest", "readers", "pieces", *months, "", numbers=("readers", "pieces", *months))
     for line in found.lines:
         words = [*(["retired"] if line.retired else []), *([f"→ {line.successor}"] if line.successor else [])]
         words += [f"[yellow]{line.dead}[/yellow]"] if line.dead else []
@@ -38,7 +38,7 @@ def tree(found: Tree, overlap: bool) -> None:
     out.print(table)
     for id, count in found.orphans.items():
         out.print(
-            f"[yellow]{_plural(count, 'reader')} follow {escape(id)}, which the lists do not have (`digest interests compare`)[/yellow]"
+            f"[yellow]{plural(count, 'reader')} follow {escape(id)}, which the lists do not have (`digest interests compare`)[/yellow]"
         )
 
 
@@ -49,7 +49,7 @@ def effects(shown: Effects) -> None:
         _interest(one)
     if not shown.interests:
         out.print("  no piece of the last year comes or goes")
-    out.print(f"  {_plural(shown.followers, 'reader')} follow what this is about" + (f", {shown.both} of them both" if shown.both else ""))
+    out.print(f"  {plural(shown.followers, 'reader')} follow what this is about" + (f", {shown.both} of them both" if shown.both else ""))
     out.print(f"  {shown.changed} have their choices written anew; nobody loses one")
     if shown.gaining:
         out.print(
@@ -65,7 +65,7 @@ def effects(shown: Effects) -> None:
 def _interest(one: InterestEffect) -> None:
     more, fewer = len(one.gained), len(one.lost)
     said = f"{more} more, {fewer} fewer than now" if more or fewer else "the same as now"
-    out.print(f"  {one.id} ({escape(one.label)}): {_plural(one.after, 'piece')} of the last year; {said}")
+    out.print(f"  {one.id} ({escape(one.label)}): {plural(one.after, 'piece')} of the last year; {said}")
     for sign, pieces in (("+", one.gained), ("-", one.lost)):
         for piece in pieces[:_LISTED]:
             out.print(f"    {sign} {escape(piece.title)} [dim]{escape(piece.why)}[/dim]")
@@ -78,7 +78,7 @@ def history(rows: Sequence[Move]) -> None:
     if not rows:
         out.print("The lists have not been changed by a command yet.")
         return
-    table = _table("no.", "when (UTC)", "who", "readers", "state", "what", numbers=("no.", "readers"))
+    table = new_table("no.", "when (UTC)", "who", "readers", "state", "what", numbers=("no.", "readers"))
     for row in rows:
         readers = "" if row.readers is None else str(row.readers)
         table.add_row(str(row.id), f"{row.at:%Y-%m-%d %H:%M}", escape(row.who), readers, row.state, escape(row.what))
@@ -92,7 +92,7 @@ def difference(found: Difference) -> None:
     for line in found.lines:
         out.print(escape(line))
     for id, count in found.orphans.items():
-        out.print(f"[yellow]{_plural(count, 'reader')} follow {escape(id)}, which the file does not have[/yellow]")
+        out.print(f"[yellow]{plural(count, 'reader')} follow {escape(id)}, which the file does not have[/yellow]")
     if found.same:
         out.print("The file is what the database has.")
         return
@@ -113,7 +113,7 @@ def report(found: Report) -> None:
         months = found.rows[-fit:]
         rows = tuple((column, *(row[n] for row in months)) for n, column in enumerate(columns) if n)
         columns = ("", *(str(row[0])[2:] for row in months))
-    table = _table(*columns, numbers=[column for n, column in enumerate(columns) if n and all(not _worded(row[n]) for row in rows)])
+    table = new_table(*columns, numbers=[column for n, column in enumerate(columns) if n and all(not _worded(row[n]) for row in rows)])
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     out.print(table)

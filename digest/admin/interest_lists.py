@@ -66,13 +66,13 @@ def load(workspace: Workspace) -> Lists:
     return Lists(text, interests, pieces)
 
 
-def parse(text: str) -> Interests:
-    """What a file of interest lists says.
+def parse(text: str, *, sent: bool = False) -> Interests:
+    """What a file of interest lists says. ``sent``: by somebody from elsewhere.
 
     Raises:
         ConfigError: one line for every mistake.
     """
-    interests, problems = read(text)
+    interests, problems = read(text, sent=sent)
     if problems:
         raise ConfigError("\n".join(str(problem) for problem in problems))
     return interests
@@ -226,7 +226,7 @@ def use_file(workspace: Workspace, text: str | None = None) -> Proposal:
     """
     now = unfinished.read(workspace.path)
     new = now if text is None else text
-    after = parse(new)
+    after = parse(new, sent=text is not None)
     with workspace.store.read() as tx:
         newest, half, followed = lists.newest(tx), lists.unfinished(tx), lists.counts(tx)
     if half is not None and lists.irreversible(half):

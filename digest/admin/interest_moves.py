@@ -18,6 +18,7 @@ from digest.choices import Steps, kinds
 from digest.errors import ConfigError
 from digest.interests import Interests, read
 from digest.model import Interest, Rule, Summary, loosen_rule
+from digest.problems import NoAliases
 
 
 class Lists(NamedTuple):
@@ -260,11 +261,13 @@ def parse_rule(text: str) -> Rule:
         ConfigError: it is no rule.
     """
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=NoAliases)
     except yaml.YAMLError as error:
         raise ConfigError(
             f"the rule is not valid YAML; write it as in interests.yaml, e.g. {{tag: gut}}: {str(error).splitlines()[0]}"
         ) from error
+    except RecursionError as error:
+        raise ConfigError("the rule is nested too deeply") from error
     if not isinstance(data, dict):
         raise ConfigError("the rule must be a mapping as in interests.yaml, e.g. {tag: gut}")
     try:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from digest import interests
+from digest import audit, interests
 from digest.errors import ConfigError
 from digest.interests import Interests
 from digest.model import Frozen, Slug, Status, Subscriber
@@ -98,6 +98,7 @@ def save(workspace: Workspace, name: str, filter: Filter) -> None:
     """Keep a filter under a name; one that had it is replaced."""
     with workspace.store.write() as tx:
         kept.put(tx, name, filter.model_dump_json(exclude_defaults=True), workspace.who)
+        audit.record(tx, workspace, "segments.save", name)
 
 
 def every(workspace: Workspace) -> list[tuple[Saved, Filter]]:
@@ -135,3 +136,4 @@ def remove(workspace: Workspace, name: str) -> None:
     with workspace.store.write() as tx:
         if not kept.drop(tx, name):
             raise ConfigError(f'there is no segment "{name}"')
+        audit.record(tx, workspace, "segments.remove", name)

@@ -20,11 +20,12 @@ def check_templates(templates: Path) -> list[Problem]:
         spoken = available(sources, sample.LOOK.language)
         compile_sources(sources, sample.LOOK, sample.SLOT, sample.summaries(), sample.INTERESTS, spoken)
     except RenderError as error:
-        return [_problem(line) for line in str(error).split("\n")]
+        return [problem_of(line) for line in str(error).split("\n")]
     return []
 
 
-def _problem(line: str) -> Problem:
+def problem_of(line: str) -> Problem:
+    """A line of a `RenderError` taken apart: file, line, text."""
     found = re.match(r"(templates(?:/[^:]+)?)(?::(\d+))?: (.*)", line)
     if found is None:
         return Problem(file="templates", text=line)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from digest import audit, issue, select
 from digest import edits as model
-from digest import issue, select
 from digest.compose import clean, rich
 from digest.compose.teaser import count
 from digest.edits import Change, Edits, State, Step, Target
@@ -155,6 +155,8 @@ def change(workspace: Workspace, name: str, make: Callable[[Draft], Iterable[Cha
         if not changes:
             return edited(draft)
         store.add(tx, draft.row.id, draft.state.version + 1, workspace.who, "edit", changes)
+        kinds = sorted({one.kind for one in changes})  # the words themselves are in the steps
+        audit.record(tx, workspace, "issue.edit", name, version=draft.state.version + 1, changed=kinds)
         return edited(Draft(tx, workspace, draft.row))
 
 
@@ -177,6 +179,7 @@ def play(workspace: Workspace, name: str, op: Literal["undo", "redo"], seen: int
                 version=state.version,
             )
         store.add(tx, draft.row.id, state.version + 1, workspace.who, op)
+        audit.record(tx, workspace, "issue.edit", name, version=state.version + 1, changed=op)
         return edited(Draft(tx, workspace, draft.row))
 
 

@@ -132,11 +132,6 @@ class Editions:
                 self._keep(self._composed, name, kept)
         return Ready(row, kept.material, kept.compiled)
 
-    def last_good(self, name: str) -> Ready | None:
-        """What `ready` gave last without an error."""
-        kept = self._composed.get(name)
-        return None if kept is None else Ready(kept.row, kept.material, kept.compiled)
-
     def table(self, workspace: Workspace, name: str) -> EditionTable:
         """Every distinct edition; without readers those of imagined ones: one who follows everything, and one for each interest."""
         return self._list(workspace, name).table

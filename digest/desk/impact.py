@@ -183,7 +183,7 @@ def impact_of_text(workspace: Workspace, text: str, months: int = 12) -> Impact:
     Raises:
         ConfigError: the text is wrong; names the lines.
     """
-    after, problems = interests.read(text)
+    after, problems = interests.read(text, sent=True)
     if problems:
         raise ConfigError("\n".join(map(str, problems)))
     before = interests.load(workspace.path)

@@ -16,7 +16,7 @@ from digest.desk.draft import edited as holding
 from digest.edits import Change, Edits, Target
 from digest.errors import ConfigError, IssueError
 from digest.model import Frozen
-from digest.problems import Problem, explain, line_of, parse_yaml
+from digest.problems import NoAliases, Problem, explain, line_of, parse_yaml
 from digest.workspace import Workspace
 
 FILE = "the edits"  # what problems call the text
@@ -92,7 +92,7 @@ def differences(old: Mapping[Target, Any], new: Mapping[Target, Any], titles: Ma
 
 def _read(draft: Draft, text: str) -> dict[Target, Any]:
     """The values that a text asks for, its pieces by their ids, its words as they may stand in an email."""
-    data, tree, problems = parse_yaml(FILE, text)
+    data, tree, problems = parse_yaml(FILE, text, NoAliases)
     if problems:
         raise ConfigError("\n".join(map(str, problems)))
     if not isinstance(data, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 
-from digest import issue, review, tokens
+from digest import audit, issue, review, tokens
 from digest.errors import IssueError, LinkError
 from digest.model import Frozen
 from digest.store import now, shares
@@ -45,6 +45,7 @@ def make(workspace: Workspace, name: str, *, days: int = 7, edition: str = "") -
         at = now(tx).replace(microsecond=0)
         shares.put(tx, sid, row.id, edition, workspace.who, at, at + timedelta(days=days))
         made = shares.find(tx, sid)
+        audit.record(tx, workspace, "share.make", name, link=sid, days=days)
     assert made is not None
     return _shared(workspace, made)
 
@@ -78,9 +79,11 @@ def revoke(workspace: Workspace, id: str) -> None:
         IssueError: there is none with that id.
     """
     with workspace.store.write() as tx:
-        if shares.find(tx, id) is None:
+        found = shares.find(tx, id)
+        if found is None:
             raise IssueError(f'there is no link "{id}"; `digest share --list` shows those that work')
         shares.revoke(tx, id)
+        audit.record(tx, workspace, "share.revoke", found.issue, link=id)
 
 
 def _shared(workspace: Workspace, one: Share) -> Shared:

@@ -8,12 +8,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest.errors import ConfigError, LinkError, StoreError
 from digest.web import api, links
 from digest.web.admin.look import page as admin_page
 from digest.web.look import page, tongue_for
+from digest.web.shield import Shield, place_of
 
 log = logging.getLogger(__name__)
 
@@ -29,31 +29,7 @@ def handle(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     for kind, answer in api.HANDLERS.items():
         app.add_exception_handler(kind, answer)
-    app.add_middleware(Shield)
-
-
-class Shield:
-    """Answers faults of ours before the server sees them: what it would print of them may hold what somebody typed."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watched)
-        except Exception as error:
-            if scope["type"] != "http":
-                raise
-            answer = broken(Request(scope, receive), error)
-            if not begun:
-                await answer(scope, receive, send)
+    app.add_middleware(Shield, broken=broken)
 
 
 def lost_link(request: Request, _: Exception) -> Response:
@@ -104,11 +80,7 @@ def invalid(request: Request, error: Exception) -> Response:
 
 def broken(request: Request, error: Exception) -> Response:
     """A fault of ours. The log has the kind of error and its place, never what somebody typed."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace is not None else ""
-    log.error("a page failed", extra={"action": "page", "why": type(error).__name__, "place": place, "route": _route(request)})
+    log.error("a page failed", extra={"action": "page", "why": type(error).__name__, "place": place_of(error), "route": _route(request)})
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": "a fault of ours"}, status_code=500)
     return page(request, "problem.html.j2", tongue_for(request), status=500, status_code=500)

@@ -7,6 +7,7 @@ import math
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from limits import RateLimitItemPerHour
@@ -35,6 +36,21 @@ def network(request: Request) -> str:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 56), strict=False))
+
+
+def same_origin(request: Request) -> bool:
+    """Whether a form was sent by a page of ours, as browsers say it. One that says nothing is not believed."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None and site != "same-origin":
+        return False
+    if origin is not None:
+        return urlsplit(origin).netloc.lower() in own_hosts(request)
+    return site is not None
+
+
+def own_hosts(request: Request) -> tuple[str, str]:
+    """The host that was asked, and that of the newsletter's address: a proxy may ask by another."""
+    return request.headers.get("host", "").lower(), urlsplit(workspace_of(request).config.newsletter.url).netloc.lower()
 
 
 class Gate:

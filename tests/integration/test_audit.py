@@ -14,11 +14,13 @@ from typer.testing import CliRunner
 
 from digest import audit, gather, interests, issue, keys, operate, readers, retention, staff, subscribe, suppress, totp
 from digest.accounts import Role
+from digest.admin import segments
 from digest.cli.commands import app
+from digest.desk import edits, share
 from digest.errors import DigestError, StoreError
 from digest.store import audit as log
 from digest.workspace import open_workspace
-from tests.support.make import make_workspace, write_summary
+from tests.support.make import CONFIG, make_workspace, write_summary
 from tests.support.person import COMMAND, Person
 from tests.support.staff import code_of
 
@@ -236,6 +238,39 @@ def test_what_people_do_to_issues_and_readers_is_recorded_under_their_name_and_n
     assert not [word for word in ("canary", "Canaria", "me@example", "stop@", "gut", "vision") if word in told]
 
 
+def test_steps_of_editors_links_filters_and_every_approval_are_recorded(tmp_path):
+    config = CONFIG.replace("approval: automatic", "approval: required, approvals: 2", 1)
+    folder = make_workspace(tmp_path / "w", config=config, subscribers="email,interests\na@example.org,gut\n")
+    write_summary(folder, "one")
+    with open_workspace(folder, date(2026, 5, 1), acting="nora") as opened:
+        subscribe.import_file(opened, folder / "subscribers" / "people.csv", interests.load(folder))
+        gather.gather(opened)
+        issue.draft(opened, "monthly")
+        edits.subject(opened, ISSUE, "canary@example.org")
+        edits.subject(opened, ISSUE, "canary@example.org")  # says what holds already: no step
+        edits.undo(opened, ISSUE)
+        share.revoke(opened, share.make(opened, ISSUE).id)
+        segments.save(opened, "those", segments.Filter(interests=("gut",)))
+        segments.remove(opened, "those")
+        issue.approve(opened, ISSUE)
+        issue.approve(opened, ISSUE, by="ben")
+        entries = audit.page(opened, 9)
+    assert [(one.action, one.subject) for one in reversed(entries)] == [
+        ("issue.draft", ISSUE),
+        ("issue.edit", ISSUE),
+        ("issue.edit", ISSUE),
+        ("share.make", ISSUE),
+        ("share.revoke", ISSUE),
+        ("segments.save", "those"),
+        ("segments.remove", "those"),
+        ("issue.approve", ISSUE),
+        ("issue.approve", ISSUE),
+    ]
+    assert [one.detail.get("by") for one in entries[:2]] == ["ben", None]
+    told = json.dumps([one.detail for one in entries])
+    assert "canary" not in told and "gut" not in told and '"changed": ["subject"]' in told
+
+
 # Every command, and whether it is recorded: as what, or why not. A new command must be put here.
 LOOKS = "looks only"
 OWN_RECORD = "is told by its own records: sources, the ledger, or the mails"
@@ -248,6 +283,31 @@ COMMANDS = {
     "send": "issue.send",
     "run": "issue.send",
     "review": "issue.review",
+    "preview": "opens the desk, where each step is recorded as here",
+    "edition list": LOOKS,
+    "edition show": LOOKS,
+    "edit list": LOOKS,
+    "edit log": LOOKS,
+    "edit export": LOOKS,
+    "edit diff": LOOKS,
+    "edit pin": "issue.edit",
+    "edit unpin": "issue.edit",
+    "edit exclude": "issue.edit",
+    "edit include": "issue.edit",
+    "edit move": "issue.edit",
+    "edit order": "issue.edit",
+    "edit title": "issue.edit",
+    "edit teaser": "issue.edit",
+    "edit note": "issue.edit",
+    "edit subject": "issue.edit",
+    "edit preheader": "issue.edit",
+    "edit intro": "issue.edit",
+    "edit undo": "issue.edit",
+    "edit redo": "issue.edit",
+    "edit import": "issue.edit",
+    "compare": LOOKS,
+    "share": "share.make",
+    "report": LOOKS,
     "lint": "issue.accept_warning",
     "screenshot": LOOKS,
     "status": LOOKS,
@@ -275,6 +335,7 @@ COMMANDS = {
     "interests history": LOOKS,
     "interests compare": LOOKS,
     "interests export": LOOKS,
+    "interests impact": LOOKS,
     "interests create": "interests.change",
     "interests rule": "interests.change",
     "interests label": "interests.change",
@@ -293,6 +354,9 @@ COMMANDS = {
     "subscribers list": "readers.list",
     "subscribers show": "readers.show",
     "subscribers forget": "readers.forget",
+    "segments list": LOOKS,
+    "segments save": "segments.save",
+    "segments remove": "segments.remove",
     "suppressions list": LOOKS,
     "suppressions add": "suppressions.add",
     "suppressions remove": "suppressions.remove",

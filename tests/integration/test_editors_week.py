@@ -427,13 +427,14 @@ def test_the_list_is_worked_out_again_exactly_when_something_changed(draft, monk
         kept.find(draft, ISSUE, "unheard-of")
 
 
-def test_a_broken_template_leaves_the_last_good_one(draft):
-    kept = Editions()
-    good = kept.ready(draft, ISSUE)
-    (draft.path / "templates" / "digest.txt.j2").write_text("{{ nothing", encoding="utf-8")
+def test_a_broken_template_is_said_and_once_mended_all_is_as_it_was(draft):
+    kept, template = Editions(), draft.path / "templates" / "digest.txt.j2"
+    good, before = kept.ready(draft, ISSUE), template.read_text(encoding="utf-8")
+    template.write_text("{{ nothing", encoding="utf-8")
     with pytest.raises(RenderError):
         kept.ready(draft, ISSUE)
-    assert kept.last_good(ISSUE).compiled is good.compiled and kept.last_good("other") is None
+    template.write_text(before, encoding="utf-8")
+    assert kept.ready(draft, ISSUE).compiled.content_hash == good.compiled.content_hash
 
 
 def test_without_readers_there_are_imagined_ones(letter):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hmac
-import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from limits import RateLimitItemPerHour
@@ -26,7 +24,7 @@ from digest.config import LoginBudgets
 from digest.errors import AccountError
 from digest.signin import Session
 from digest.web.admin.look import page
-from digest.web.guard import network
+from digest.web.guard import network, own_hosts, same_origin
 from digest.web.look import Form, form_of, workspace_of
 from digest.workspace import Workspace
 
@@ -34,7 +32,6 @@ OPEN, HALF = "open", "half"  # for everybody; for whoever's password was right a
 OWN_PASSWORD = "/admin/account/password"
 ROUTES: dict[tuple[str, str], str] = {}  # every guarded route and what it does
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_LATELY_S = 30 * 24 * 3600.0
 # Values that must not come back on a page: where one of them is asked for, the proof comes before the form.
 _SECRET_FIELDS = ("password", "code")
 
@@ -196,27 +193,27 @@ def too_many() -> Refused:
 class Tries:
     """Counts log-ins over a moving hour: of one name from one network, of one name, from one network, in all.
 
-    What is tried in all does not bind a network that somebody has logged in from lately: whoever used it up from a few networks
-    would lock everybody out. Names are not told apart so, or one could find out who there is.
+    What is spent in all closes the door to networks that nobody has come in from yet: a flood locks out no one who was here
+    before. It does not ask for names, or who is let through would tell which of them there are.
     """
 
-    def __init__(self, budgets: LoginBudgets) -> None:
+    def __init__(self, budgets: LoginBudgets, known: Iterable[str] = ()) -> None:
+        self._known = set(known)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._one, self._name = RateLimitItemPerHour(budgets.try_per_hour), RateLimitItemPerHour(budgets.name_per_hour)
         self._network, self._all = RateLimitItemPerHour(budgets.network_per_hour), RateLimitItemPerHour(budgets.all_per_hour)
-        self._right_at: dict[str, float] = {}  # by network, on the monotonic clock
 
     def admits(self, name: str, where: str, *, inside: bool = False) -> bool:
-        """Whether one more is within the budgets; the same for a name that nobody has. ``inside``: their password was right before."""
+        """Whether one more is within the budgets; the same for a name that nobody has. ``inside``: they have a session."""
         name = name.strip().lower()[:40]
         asked = [(self._network, f"network:{where}"), (self._one, f"one:{where}:{name}"), (self._name, f"name:{name}")]
-        if not inside and time.monotonic() - self._right_at.get(where, -math.inf) > _LATELY_S:
+        if not inside and where not in self._known:
             asked.append((self._all, "all"))
         return all(self._limiter.hit(item, key) for item, key in asked)
 
     def right(self, name: str, where: str) -> None:
-        """It was the person: what they mistyped from there counts no more."""
-        self._right_at[where] = time.monotonic()
+        """It was the person: what they mistyped from there counts no more, and people come in from there."""
+        self._known.add(where)
         self._limiter.clear(self._one, f"one:{where}:{name.strip().lower()[:40]}")
 
 
@@ -224,14 +221,15 @@ class Behind:
     """Puts the log-in before an application that is mounted in ours, such as the desk.
 
     Whoever may do ``action`` gets through, and ``request.state.session`` is their session; everybody else gets our answer. What
-    a form needs is the mounted application's own affair. A form sent to a path with one of the endings ``fresh`` takes somebody
-    who has proved lately who they are; the way back is then to the page above it.
+    a form needs is the mounted application's own affair. ``forms`` tells by the ending of a form's path which action that is, where it
+    is another; if it is one of `accounts.FRESH`, they must have proved lately who they are, and come back to the page above it.
     """
 
-    def __init__(self, inner: ASGIApp, action: str, fresh: tuple[str, ...] = ()) -> None:
-        if action not in ACTIONS:
-            raise ValueError(f"{action} is no action")
-        self.inner, self.action, self.fresh = inner, action, fresh
+    def __init__(self, inner: ASGIApp, action: str, forms: Mapping[str, str] | None = None) -> None:
+        self.inner, self.action, self.forms = inner, action, forms or {}
+        for one in (action, *self.forms.values()):
+            if one not in ACTIONS:
+                raise ValueError(f"{one} is no action")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -248,11 +246,13 @@ class Behind:
             person = who(request)
             if person.must_change:
                 raise SignIn(OWN_PASSWORD)
-            if not may(person.role, self.action):
-                raise not_for(person, self.action)
-            ending = next((one for one in self.fresh if request.url.path.endswith(one)), "")
-            if ending and request.method == "POST" and not request.state.session.fresh:
-                raise SignIn(f"/admin/again?to={quote(request.url.path.removesuffix(ending))}")
+            path: str = request.scope["path"]  # as it is routed, and not quoted yet
+            ending = next((one for one in self.forms if path.endswith(one)), "") if request.method == "POST" else ""
+            for action in (self.action, *([self.forms[ending]] if ending else ())):
+                if not may(person.role, action):
+                    raise not_for(person, action)
+                if action in FRESH and not request.state.session.fresh:
+                    raise SignIn(f"/admin/again?to={quote(path.removesuffix(ending))}")
         except tuple(HANDLERS) as error:
             return HANDLERS[type(error)](request, error)
         return None
@@ -261,23 +261,9 @@ class Behind:
 # --- where from ----------------------------------------------------------------------------------------------------------
 
 
-def same_origin(request: Request) -> bool:
-    """Whether a form was sent by a page of ours, as browsers say it. One that says nothing is not believed."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None and site != "same-origin":
-        return False
-    if origin is not None:
-        return urlsplit(origin).netloc.lower() in _hosts(request)
-    return site is not None
-
-
-def _hosts(request: Request) -> tuple[str, str]:
-    return request.headers.get("host", "").lower(), urlsplit(workspace_of(request).config.newsletter.url).netloc.lower()
-
-
 def is_https(request: Request) -> bool:
     """Whether the browser came by https: it says so, or it asked for the address that the newsletter has (which is https only)."""
-    asked, own = _hosts(request)
+    asked, own = own_hosts(request)
     return request.url.scheme == "https" or asked == own
 
 

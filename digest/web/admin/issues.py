@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from itertools import islice
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
-from starlette.routing import Mount
 
 from digest import audit, dispatch, issue, life, operate, outlook, replay
 from digest.admin import issue_figures
@@ -23,13 +24,14 @@ router = APIRouter()
 
 _COMING, _PAST = 12, 50
 _HELD = 100
+CHECKED = 500  # messages that are made again at most for one request; the command makes all
+CHECKING = threading.Lock()  # one such request at a time
 Name = Annotated[str, Path(max_length=80)]
 
 _SAID = {
     "paused": "Paused: nothing more of it is handed over until it is resumed. What is in hand ends as it ends.",
     "resumed": "It may go on with the next run.",
     "cancelled": "Cancelled: nothing more of it leaves, ever.",
-    "approved": "Approved as it is. Any later change voids the approval.",
     "decided": "Decided and recorded.",
 }
 
@@ -90,7 +92,6 @@ def about(request: Request, name: Name) -> Response:
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
         decided = holding.decisions(tx, name)
-    desk = any(isinstance(route, Mount) and route.path == "/desk" for route in request.app.routes)
     return page(
         request,
         "issue.html.j2",
@@ -105,7 +106,8 @@ def about(request: Request, name: Name) -> Response:
         unplanned=row.state in UNPLANNED,
         done=row.state in DONE,
         may_approve=row.state in (IssueState.DRAFTED, IssueState.IN_REVIEW),
-        desk=f"/desk/issues/{name}" if desk else "",
+        desk=f"/desk/issues/{name}",
+        checked=CHECKED,
         said=_SAID.get(request.query_params.get(DONE_WORD, ""), ""),
     )
 
@@ -136,14 +138,6 @@ def cancel(request: Request, name: Name, form: Filled) -> Response:
     return _back(name, "cancelled")
 
 
-@guarded(router, "POST", "/admin/issues/about/{name}/approve", "issues.approve")
-def approve(request: Request, name: Name) -> Response:
-    """Approve it as it is."""
-    with told("It was not approved"):
-        issue.approve(guard.acting(request), name)
-    return _back(name, "approved")
-
-
 @guarded(router, "POST", "/admin/issues/about/{name}/decide", "issues.decide")
 def decide(request: Request, name: Name, form: Filled) -> Response:
     """Settle held hand-overs: those that are ticked, or all."""
@@ -155,15 +149,23 @@ def decide(request: Request, name: Name, form: Filled) -> Response:
     return _back(name, "decided")
 
 
-@guarded(router, "POST", "/admin/issues/about/{name}/check", "issues.see")
+@guarded(router, "POST", "/admin/issues/about/{name}/check", "issues.replay")
 def check(request: Request, name: Name) -> Response:
-    """Make every message again and compare it with what was written down of the one that left."""
+    """Make messages again, so many at most, and compare each with what was written down of the one that left."""
     workspace = guard.acting(request)
     counted = {"same": 0, "changed": 0, "unknown": 0, "unmade": 0}
-    with told("It cannot be made again"):
-        for made in replay.every(workspace, name):
-            counted["unmade" if isinstance(made, replay.Unmade) else made.likeness] += 1
-    return page(request, "issue_replayed.html.j2", name=name, counted=counted, messages=_messages(request, name))
+    if not CHECKING.acquire(blocking=False):
+        raise guard.Refused("Not now", "Another issue is being checked. Try again in a minute.", 409)
+    try:
+        with told("It cannot be made again"):
+            every = replay.every(workspace, name)
+            for made in islice(every, CHECKED):
+                counted["unmade" if isinstance(made, replay.Unmade) else made.likeness] += 1
+            more = next(every, None) is not None
+    finally:
+        CHECKING.release()
+    first = CHECKED if more else None
+    return page(request, "issue_replayed.html.j2", name=name, counted=counted, first=first, messages=_messages(request, name))
 
 
 @guarded(router, "POST", "/admin/issues/about/{name}/message", "readers.export")

@@ -10,13 +10,13 @@ from fastapi import FastAPI, HTTPException, Request
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest.errors import BusyError, ConfigError, DigestError, IssueError, RenderError, StoreError
 from digest.web import look as readers_pages
-from digest.web.desk import asking, editing, events, frames, leaving, look, reading
+from digest.web.desk import asking, editing, events, frames, guard, leaving, look, reading, shown
 from digest.web.desk.guard import Headers, Who
 from digest.web.desk.table import Table
+from digest.web.shield import Shield, place_of
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,17 @@ def make_desk(table: Table, who: Who, *, frames_at: str = "", news: events.News 
     if not frames_at:
 
         def permit(request: Request) -> None:
-            who(request)
+            if shown.is_of_reader(request.path_params["which"]):
+                guard.reader_seer(request)
+            else:
+                who(request)
 
         app.include_router(frames.router(table, permit, "'self'"))
     app.mount("/static", StaticFiles(directory=look.STATIC))
     app.mount("/readers", StaticFiles(directory=readers_pages.STATIC))
     app.add_exception_handler(DigestError, _told)
     app.add_exception_handler(StarletteHTTPException, _plain)
-    app.add_middleware(Shield)
+    app.add_middleware(Shield, broken=_broken)
     parts = urlsplit(frames_at)
     app.add_middleware(Headers, headers=look.headers(f"{parts.scheme}://{parts.netloc}" if frames_at else "'self'"))
     return app
@@ -70,7 +73,7 @@ def make_frames(table: Table, key: str, ancestors: str) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(frames.router(table, permit, ancestors))
     app.add_exception_handler(DigestError, lambda _, error: PlainTextResponse(str(error), 404))
-    app.add_middleware(Shield)
+    app.add_middleware(Shield, broken=_broken)
     shut = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
@@ -101,30 +104,9 @@ def _plain(request: Request, error: Exception) -> Response:
     )
 
 
-class Shield:
-    """Answers faults of ours before the server sees them: what it would print of them may hold what somebody typed."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watched)
-        except Exception as error:
-            if scope["type"] != "http":
-                raise
-            trace = error.__traceback__
-            while trace is not None and trace.tb_next is not None:
-                trace = trace.tb_next
-            place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace is not None else ""
-            log.error("a page of the desk failed: %s at %s", type(error).__name__, place)
-            if not begun:
-                said = f"A fault of ours: {type(error).__name__} at {place}. Nothing was changed by what you see here; reload the page."
-                await PlainTextResponse(said, 500)(scope, receive, send)
+def _broken(_: Request, error: Exception) -> Response:
+    """A fault of ours: what kind and where, never what somebody typed."""
+    place = place_of(error)
+    log.error("a page of the desk failed: %s at %s", type(error).__name__, place)
+    said = f"A fault of ours: {type(error).__name__} at {place}. Nothing was changed by what you see here; reload the page."
+    return PlainTextResponse(said, 500)

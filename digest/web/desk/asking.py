@@ -33,6 +33,8 @@ def why(request: Request, name: str, _: Viewer) -> Response:
     found: tuple[pieces.PieceLine, ...] = ()
     wrong, one = "", None
     key = request.query_params.get("reader", "")
+    if key:
+        guard.reader_seer(request)
     if composed.ready is not None:
         found = pieces.pieces(workspace, composed.ready, table.lines(name).table.readers_of)
         if key:

@@ -15,7 +15,7 @@ from digest.web.desk import guard, shown
 from digest.web.desk.draft import Draft
 from digest.web.desk.guard import Person
 from digest.web.desk.look import base_of, page, table_of
-from digest.web.desk.reading import Filled, Viewer, common, frame_of
+from digest.web.desk.reading import Filled, Viewer, common, find_for, frame_of
 from digest.web.desk.table import Composed, Table
 from digest.web.desk.view import View, path_segment, tall, view_of
 from digest.web.look import Form
@@ -45,7 +45,7 @@ def _page(
     beside = request.query_params.get("beside", "imagined:all")
     height, frame = 0, ""
     try:
-        found = shown.find(table, name, beside)
+        found = find_for(request, name, beside)
         letter = shown.letter(table, found)
         frame = frame_of(request, name, beside, _narrow(request), letter.html)
         height = tall(letter, len(found.looked.selection.teasers), _narrow(request).width)

@@ -14,6 +14,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from digest.web.guard import same_origin
+
 
 class Role(IntEnum):
     """What somebody may do; who may do more may do all that is less."""
@@ -30,7 +32,7 @@ class Role(IntEnum):
 
 
 class Person(NamedTuple):
-    """Who asks: the name that decisions are recorded under, the role, and what their forms are bound to."""
+    """Who asks: the name that decisions are recorded under, the role, and the secret of their session, which their forms are bound to."""
 
     name: str
     role: Role
@@ -38,8 +40,6 @@ class Person(NamedTuple):
 
 
 Who = Callable[[Request], Person]
-
-_FORMS = secrets.token_bytes(32)  # forms shown by a process that has ended have to be shown again
 
 
 def require(request: Request, role: Role) -> Person:
@@ -71,12 +71,17 @@ def approver(request: Request) -> Person:
     return require(request, Role.APPROVER)
 
 
+def reader_seer(request: Request) -> Person:
+    """Somebody who may see readers: who is on the list, and what one of them gets."""
+    return require(request, Role.ADMIN)
+
+
 # --- forms ---------------------------------------------------------------------------------------------------------------
 
 
 def form_token(person: Person) -> str:
-    """What every form of this person carries."""
-    return hmac.new(_FORMS, person.session.encode(), hashlib.sha256).hexdigest()[:32]
+    """What every form of this person carries; any process that knows the session takes it."""
+    return hmac.new(person.session.encode(), b"a form of the desk", hashlib.sha256).hexdigest()[:32]
 
 
 def require_own_form(request: Request, person: Person, token: str) -> None:
@@ -89,16 +94,6 @@ def require_own_form(request: Request, person: Person, token: str) -> None:
         raise HTTPException(403, "that came from another page")
     if not hmac.compare_digest(token.encode(), form_token(person).encode()):
         raise HTTPException(403, "that form was shown by an earlier run of the desk: go back, reload the page, and send it again")
-
-
-def same_origin(request: Request) -> bool:
-    """Whether a page of ours sent it, as the browser tells. One that tells nothing is not believed."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None and site != "same-origin":
-        return False
-    if origin is None:
-        return site is not None
-    return origin.partition("://")[2] == request.headers.get("host", "")
 
 
 # --- on one's own machine ------------------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ from digest import issue, operate
 from digest.desk import compare, share
 from digest.errors import DigestError, IssueError
 from digest.lint.rule import Level
-from digest.web.desk import guard, shown
+from digest.web.desk import guard
 from digest.web.desk.asking import Editor, review_of
 from digest.web.desk.guard import Person
 from digest.web.desk.look import base_of, page, table_of
-from digest.web.desk.reading import Filled, Viewer, common
+from digest.web.desk.reading import Filled, Viewer, common, find_for
 from digest.web.desk.view import path_segment
 
 router = APIRouter(include_in_schema=False)
@@ -73,7 +73,7 @@ def approve(request: Request, name: str, person: Approver, form: Filled) -> Resp
     workspace = table.workspace(person.name)
     try:
         with workspace.store.alone():
-            issue.approve(workspace, name)
+            issue.approve(workspace, name, expected=form.one("content_hash"))
     except IssueError as error:
         return _page(request, name, error=str(error), status=422)
     return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/approve?done=approved", 303)
@@ -84,7 +84,7 @@ def test(request: Request, name: str, which: str, person: Editor, form: Filled) 
     """One message to the editor, marked as a test."""
     guard.require_own_form(request, person, form.one("token"))
     table = table_of(request)
-    found = shown.find(table, name, which)
+    found = find_for(request, name, which)
     try:
         subject = operate.send_test_of(table.workspace(person.name), found.ready, found.looked.selection, form.one("address", 320))
         said, status = f'Sent "{subject}". It is marked as a test, and the ledger was not touched.', 200

@@ -93,6 +93,7 @@ def render(request: Request, name: str, /, **data: Any) -> str:
             person=person,
             may_edit=person is not None and person.role >= Role.EDITOR,
             may_approve=person is not None and person.role >= Role.APPROVER,
+            may_see_readers=person is not None and person.role >= Role.ADMIN,
             token=form_token(person) if person is not None else "",
             newsletter=workspace.config.newsletter,
             zone=workspace.zone,

@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
-from digest import calendar, screenshot
-from digest.addresses import masked
+from digest import audit, calendar, screenshot
+from digest.addresses import masked, parse
 from digest.compose.teaser import clusters
 from digest.desk.editions import EditionLine, Sort
 from digest.errors import IssueError
 from digest.lint import simulate
 from digest.lint.weight import CLIP_BYTES
-from digest.model import Audience
-from digest.store import issues
+from digest.model import Audience, Status
+from digest.store import issues, people
 from digest.web.desk import guard, shown
 from digest.web.desk.guard import Person
 from digest.web.desk.lines import PAGE, SORTS
@@ -28,10 +28,12 @@ from digest.web.desk.look import base_of, page, table_of
 from digest.web.desk.table import Composed
 from digest.web.desk.view import MEDIA, PAPER, PROGRAMS, SCHEMES, VIEWS, View, changed, path_segment, tall, view_of
 from digest.web.look import Form, form_of
+from digest.workspace import Workspace
 
 router = APIRouter(include_in_schema=False)
 
 Viewer = Annotated[Person, Depends(guard.viewer)]
+Seer = Annotated[Person, Depends(guard.reader_seer)]
 Filled = Annotated[Form, Depends(form_of)]
 
 _AHEAD = 3  # issues to come that are offered of every cadence
@@ -132,13 +134,36 @@ def imagine(request: Request, name: str, _: Viewer) -> Response:
 
 
 @router.post("/issues/{name}/reader")
-def pick(request: Request, name: str, person: Viewer, form: Filled) -> Response:
-    """From an address, which stands in no address line, to that reader's edition."""
+def pick(request: Request, name: str, person: Seer, form: Filled) -> Response:
+    """From an address, which stands in no address line, to that reader's edition. That somebody was looked up is recorded."""
     guard.require_own_form(request, person, form.one("token"))
-    key = table_of(request).pick(form.one("address", 320).strip())
+    table, address = table_of(request), form.one("address", 320).strip()
+    audit.note(table.workspace(person.name), "readers.find", _on_the_list(table.workspace(), address))
+    key = table.pick(address)
     where = "why" if form.one("do") == "why" else f"editions/{path_segment(f'{shown.READER}:{key}')}"
     more = f"?reader={key}" if where == "why" else ""
     return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/{where}{more}", 303)
+
+
+def _on_the_list(workspace: Workspace, address: str) -> str:
+    """The id of whoever has that address; empty where nobody does, or it is none."""
+    try:
+        with workspace.store.read() as tx:
+            found = people.find(tx, workspace.store.vault, parse(address))
+    except ValueError:
+        return ""
+    return found.subscriber.id if found is not None and found.subscriber.status is not Status.ERASED else ""
+
+
+def find_for(request: Request, name: str, which: str) -> shown.Shown:
+    """The edition, if whoever asks may see it.
+
+    Raises:
+        HTTPException: 403, it is one reader's. IssueError, RenderError: as `shown.find`.
+    """
+    if shown.is_of_reader(which):
+        guard.reader_seer(request)
+    return shown.find(table_of(request), name, which)
 
 
 class Row(NamedTuple):
@@ -155,7 +180,7 @@ def edition(request: Request, name: str, which: str, _: Viewer) -> Response:
     """One edition."""
     table, view = table_of(request), view_of(request.query_params)
     try:
-        found = shown.find(table, name, which)
+        found = find_for(request, name, which)
     except IssueError as error:
         composed = table.composed(name)
         return page(request, "nothing.html.j2", **common(composed, name, "editions"), text=str(error), status=404)
@@ -165,7 +190,7 @@ def edition(request: Request, name: str, which: str, _: Viewer) -> Response:
     width = PAPER if view.media == "print" else view.width
     size = len(letter.html.encode())
     parsed = message_from_bytes(letter.message, policy=policy.compat32)
-    kept = table.picked(which.partition(":")[2]) if which.startswith(shown.READER) else None
+    kept = table.picked(which.partition(":")[2]) if shown.is_of_reader(which) else None
     return page(
         request,
         "edition.html.j2",
@@ -254,7 +279,7 @@ def take(request: Request, name: str, which: str, kind: str, _: Viewer) -> Respo
     if kind not in _KINDS:
         raise HTTPException(404)
     table, view = table_of(request), view_of(request.query_params)
-    found = shown.find(table, name, which)
+    found = find_for(request, name, which)
     letter = shown.letter(table, found)
     content = _file(letter.html, letter.text, letter.message, kind, view)
     stem = f"{name}-{''.join(c if c.isalnum() else '-' for c in which if c.isascii())[:40]}"

@@ -17,6 +17,11 @@ IMAGINED = "imagined"  # imagined:gut+vision;patients, or imagined:all
 READER = "reader"  # reader:KEY, see Table.pick
 
 
+def is_of_reader(which: str) -> bool:
+    """Whether it is one reader's edition: for who may see readers."""
+    return which.partition(":")[0] == READER
+
+
 class Shown(NamedTuple):
     """An edition that is looked at, with what it is called in addresses and on the page."""
 

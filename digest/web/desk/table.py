@@ -18,13 +18,13 @@ from zoneinfo import ZoneInfo
 
 from digest import config, interests
 from digest.calendar import end_of_day
-from digest.compose.check import _problem as problem_of
+from digest.compose.check import problem_of
 from digest.compose.render import read_templates
 from digest.config import FolderSource, TextSource
 from digest.errors import ConfigError, DigestError, RenderError
 from digest.issue import Ready, compiled_of, is_frozen
 from digest.problems import Problem
-from digest.store import catalogue, edits, fingerprint, issues
+from digest.store import catalogue, edits, fingerprint, issues, people
 from digest.web.desk.draft import Draft, Saved, draft_of, in_one_language, saved
 from digest.web.desk.lines import Lines, lines_of
 from digest.workspace import Workspace
@@ -84,13 +84,14 @@ class Composed:
 
 
 class Table:
-    """One workspace on a desk. ``live``: what the folders hold counts at once, as on the editor's own machine.
+    """One workspace on a desk. ``live``: what the folders hold counts at once, as on the editor's own machine. ``web``: who
+    sits there has logged in, and is not the account that the server runs under.
 
     Any thread may ask; what is dear to work out is worked out once.
     """
 
-    def __init__(self, workspace: Workspace, *, live: bool, on: date | None = None) -> None:
-        self.opened, self._on, self.live = workspace, on, live
+    def __init__(self, workspace: Workspace, *, live: bool, web: bool = False, on: date | None = None) -> None:
+        self.opened, self._on, self.live, self._web = workspace, on, live, web
         self._config: tuple[int, config.Config] = (_changed_at(workspace.path / CONFIG), workspace.config)
         self._files: tuple[str, Saved] = ("", Saved())
         self._lock = threading.Lock()
@@ -123,6 +124,7 @@ class Table:
             on=self._on or clock.astimezone(ZoneInfo(zone)).date(),
             at=end_of_day(self._on, zone) if self._on else clock,
             who=who or opened.who,
+            web=self._web,
         )
 
     def _stamp(self, workspace: Workspace, name: str) -> str:
@@ -136,6 +138,7 @@ class Table:
                 repr(row and row._replace(drafted_at=row.due_at)),
                 str(catalogue.highest_seq(tx)),
                 str(edits.version(tx, row.id) if row is not None else 0),
+                repr(people.languages_used(tx, row.cadence if row is not None else name[:-11])),
             ]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

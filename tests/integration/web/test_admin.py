@@ -176,6 +176,28 @@ def test_tries_are_counted_for_known_and_unknown_names_alike(tmp_path):
         assert browser.log_in("other").headers["retry-after"] == "3600"
 
 
+def test_a_flood_from_elsewhere_locks_nobody_out_of_a_network_that_is_known(tmp_path, monkeypatch):
+    folder = make_site_folder(tmp_path / "w", "admin: {budgets: {all_per_hour: 4}}\n")
+    with serving(folder) as site:
+        nora, where = add(site, "nora"), ["10.1.0.0/24"]
+        monkeypatch.setattr("digest.web.admin.guard.network", lambda _: where[0])
+        monkeypatch.setattr("digest.web.admin.entering.network", lambda _: where[0])
+        home, away, flood = Browser(site), Browser(site).enter(nora), Browser(site)
+        assert home.log_in("nora").status == 303
+        where[0] = "10.2.0.0/24"
+        assert [flood.log_in(f"ghost{n}", "wrong wrong wrong").status for n in range(5)] == [403, 403, 403, 429, 429]
+        assert away.post("/admin/again", {"to": "/admin", "again_password": PASSWORD}).status == 303  # logged in, wherever they are
+        where[0] = "10.3.0.0/24"
+        assert flood.log_in("nora").status == 429  # the same for every name, so that none is found out
+        where[0] = "10.1.0.0/24"
+        assert Browser(site).log_in("nora").status == 303
+    with serving(folder) as site:
+        where[0] = "10.2.0.0/24"
+        assert [Browser(site).log_in("ghost", "wrong wrong wrong").status for _ in range(5)][-1] == 429
+        where[0] = "10.1.0.0/24"
+        assert Browser(site).log_in("nora").status == 303  # a session from there outlived the process
+
+
 def test_who_gets_in_may_mistype_again(tmp_path):
     with serving(make_site_folder(tmp_path / "w", "admin: {budgets: {try_per_hour: 3}}\n")) as site:
         add(site, "nora")

@@ -15,6 +15,7 @@ from digest.interests import load
 from digest.model import Status
 from digest.store import now
 from digest.store import schema as t
+from digest.web.admin import issues
 from digest.workspace import open_workspace
 from tests.support.make import write_summary
 from tests.support.site import make_site_folder, serving
@@ -354,6 +355,13 @@ def test_an_issue_with_its_sums_and_every_message_made_again(site, browser):
     taken = browser.post(f"/admin/issues/about/{ISSUE}/message", {"did": file.stem})
     assert taken.body == file.read_bytes() and taken.headers["digest-likeness"] == "same"
     assert browser.post(f"/admin/issues/about/{ISSUE}/message", {"did": "0" * 32}).status == 422
+    with issues.CHECKING:
+        assert browser.post(f"/admin/issues/about/{ISSUE}/check").status == 409  # one at a time
+
+
+def test_a_check_in_the_admin_stops_at_its_limit_and_says_so(site, browser, monkeypatch):
+    monkeypatch.setattr(issues, "CHECKED", 0)
+    assert "the first 0" in browser.post(f"/admin/issues/about/{ISSUE}/check").text
 
 
 def test_held_hand_overs_are_decided_and_recorded(site, browser):
@@ -372,19 +380,20 @@ def test_held_hand_overs_are_decided_and_recorded(site, browser):
     assert ISSUE in told(site, "issue.decide")
 
 
-def test_a_draft_is_approved_paused_resumed_and_cancelled(site, browser):
+def test_a_draft_is_paused_resumed_and_cancelled(site, browser):
     write_summary(site.folder, "june", "2026-05-20", "gut")
     with open_workspace(site.folder, date(2026, 6, 1)) as workspace:
         jobs.gather.gather(workspace)
         jobs.issue.draft(workspace, "monthly")
     path = "/admin/issues/about/monthly-2026-06-01"
-    assert browser.post(path + "/approve").status == 303 and ", approved" in browser.get(path).text
+    assert browser.post(path + "/approve").status == 404  # nobody approves what they have not looked at
+    assert '/desk/issues/monthly-2026-06-01/approve"' in browser.get(path).text
     assert browser.post(path + "/resume").status == 422
     assert browser.post(path + "/pause", {"reason": "a mistake in it"}).status == 303 and "a mistake in it" in browser.get(path).text
     assert browser.post(path + "/resume").status == 303
     assert browser.post(path + "/cancel").status == 422  # the box was not ticked
     assert browser.post(path + "/cancel", {"sure": "yes"}).status == 303 and browser.post(path + "/pause").status == 422
-    wanted = ("issue.approve", "issue.pause", "issue.resume", "issue.cancel")
+    wanted = ("issue.pause", "issue.resume", "issue.cancel")
     assert [action for action in wanted if "monthly-2026-06-01" in told(site, action)] == list(wanted)
 
 

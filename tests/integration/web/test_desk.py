@@ -1,13 +1,22 @@
 """The desk without a browser: who may come in, what each may do, what it shows of odd and broken things, and what it leaves alone."""
 
 import re
+import subprocess
+import sys
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
+from digest import audit, issue
+from digest.accounts import Role as StaffRole
+from digest.errors import IssueError
+from digest.store import now, people
+from digest.store import schema as t
 from digest.web.desk import guard
 from digest.web.desk.app import make_desk, make_frames
 from digest.web.desk.guard import OwnHost, Person, Role, own_names
@@ -15,6 +24,8 @@ from digest.web.desk.table import Table
 from digest.workspace import open_workspace
 from tests.support.desk import NAME, ON, make_desk_folder, sitting
 from tests.support.make import CONFIG
+from tests.support.site import serving
+from tests.support.staff import PASSWORD, Browser, add
 
 ISSUE = f"/issues/{NAME}"
 EVERYTHING = f"{ISSUE}/editions/imagined:all"
@@ -105,11 +116,25 @@ def test_a_form_from_elsewhere_changes_nothing(desk, sent):
     assert "Not ours" not in page and page.count("<li") == before
 
 
+def test_forms_shown_by_one_process_are_taken_by_another():
+    code = "from digest.web.desk.guard import *; print(form_token(Person('ana', Role.EDITOR, 'session')))"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert other == guard.form_token(Person("ana", Role.EDITOR, "session")) != guard.form_token(Person("ana", Role.EDITOR, "another"))
+
+
+@pytest.mark.parametrize("origin", ["https://letter.example.org", "http://Desk.example.org"])
+def test_a_form_from_the_newsletters_own_address_is_taken_whatever_a_proxy_calls_it(table, origin):
+    person = Person("ana", Role.EDITOR, "session")
+    sent = {"Origin": origin, "Sec-Fetch-Site": "same-origin", "Host": "desk.example.org"}
+    form = {"token": guard.form_token(person), "do": "subject", "text": "Hello"}
+    assert client_of(make_desk(table, lambda _: person)).post(f"{ISSUE}/edit", headers=sent, data=form).status_code == 303
+
+
 def test_every_route_asks_who_it_is_and_each_role_may_what_its_own_is(table):
     """One matrix over all routes: a new one without an entry here fails."""
     needs = {"GET": Role.VIEWER}
     posts = {
-        "pick": Role.VIEWER,
+        "pick": Role.ADMIN,
         "try_rules": Role.VIEWER,
         "change": Role.EDITOR,
         "draft": Role.EDITOR,
@@ -237,6 +262,67 @@ def test_an_address_stands_in_no_address_line(desk):
     assert "follows Vision" in text and "ben@" not in text
 
 
+def test_what_one_reader_gets_is_for_who_may_see_readers_and_a_look_is_recorded(table):
+    key = table.pick("ana@example.org")
+    one = f"editions/reader:{key}"
+    looks = [
+        f"{ISSUE}/{one}",
+        f"{ISSUE}/{one}/get/eml",
+        f"/mail/-/{NAME}/reader:{key}",
+        f"{ISSUE}/why?reader={key}",
+        f"{ISSUE}/edit?beside=reader:{key}",
+    ]
+    for role in (Role.APPROVER, Role.ADMIN):
+        person = Person("nora", role, "session")
+        client = client_of(make_desk(table, lambda _, person=person: person))
+        sent, token = {"Origin": "http://127.0.0.1:8025"}, guard.form_token(person)
+        may = role is Role.ADMIN
+        assert {client.get(path).status_code for path in looks} == {200 if may else 403}
+        assert ('name="address"' in client.get(ISSUE).text + client.get(f"{ISSUE}/why").text) is may
+        tested = client.post(f"{ISSUE}/{one}/test", headers=sent, data={"token": token, "address": "me@example.org"})
+        assert (tested.status_code == 403) is not may
+        for address in ("ana@example.org", "nobody@example.org"):
+            picked = client.post(f"{ISSUE}/reader", headers=sent, data={"token": token, "address": address})
+            assert picked.status_code == (303 if may else 403)
+    with table.opened.store.read() as tx:
+        ana = next(iter(people.everyone(tx, table.opened.store.vault))).subscriber.id
+    told = audit.page(table.opened, action="readers.find")
+    assert [(found.who, found.subject) for found in told] == [("nora", ""), ("nora", ana)]
+
+
+# --- behind the log-in ---------------------------------------------------------------------------------------------------
+
+
+def test_in_digest_serve_a_viewer_looks_and_an_approver_approves_after_the_password_again(tmp_path):
+    with serving(make_desk_folder(tmp_path / "w")) as site:
+        people = {role: add(site, role.value, role) for role in (StaffRole.VIEWER, StaffRole.EDITOR, StaffRole.APPROVER)}
+        asked = Browser(site).get(f"/desk{ISSUE}")
+        assert (asked.status, asked.headers["location"]) == (303, f"/admin/login?to=/desk{ISSUE}")
+        browsers = {role: Browser(site).enter(person) for role, person in people.items()}
+        with site.open() as workspace, workspace.store.write() as tx:
+            tx.execute(update(t.session).values(fresh_at=now(tx) - timedelta(hours=1)))
+        for role, browser in browsers.items():
+            page = browser.get(f"/desk{ISSUE}/approve")
+            content, token = (re.search(rf'name="{name}" value="(\w+)"', page.text) for name in ("content_hash", "token"))
+            assert (content is not None) is (role is StaffRole.APPROVER)
+            assert "Piece one" in browser.get(f"/desk{ISSUE}/why").text and browser.get(f"/desk{ISSUE}").status == 200
+            if content is None:
+                assert browser.post(f"/desk{ISSUE}/edit", {"do": "subject", "text": "x"}).status == 403
+                continue
+            form = {"content_hash": content[1], "token": token[1]}
+            first = browser.post(f"/desk{ISSUE}/approve", form)
+            assert (first.status, first.headers["location"]) == (303, f"/admin/again?to=/desk{ISSUE}")
+            # The ending is of the path as it is routed, whatever else stands in it.
+            odd = browser.post(f"/desk{ISSUE}/editions/imagined:all%3B%3F/test", {**form, "address": "me@example.org"})
+            assert odd.headers.get("location", "").startswith("/admin/again")
+            proved = browser.post("/admin/again", {"to": f"/desk{ISSUE}", "again_password": PASSWORD})
+            assert (proved.status, proved.headers["location"]) == (303, f"/desk{ISSUE}")
+            assert browser.post(f"/desk{ISSUE}/approve", form).headers["location"].endswith("?done=approved")
+        with site.open() as workspace:
+            (told,) = audit.page(workspace, action="issue.approve")
+        assert told.who == "approver" and "account" not in told.detail
+
+
 # --- what it shows -------------------------------------------------------------------------------------------------------
 
 
@@ -332,6 +418,17 @@ def test_an_approval_is_for_what_was_looked_at(desk):
     assert desk.edit("undo").status == 303
 
 
+def test_readers_of_a_new_language_make_it_another_content(table):
+    seen = table.composed(NAME).ready
+    before = seen.material.content_hash(seen.compiled)
+    with table.opened.store.write() as tx:
+        tx.execute(update(t.subscriber).where(t.subscriber.c.id == 1).values(language="de"))
+    with pytest.raises(IssueError, match="has changed since you looked"):
+        issue.approve(table.workspace(), NAME, expected=before)
+    now = table.composed(NAME).ready
+    assert issue.approve(table.workspace(), NAME, expected=now.material.content_hash(now.compiled)) != before
+
+
 def test_a_warning_passes_with_a_word_and_an_error_with_none(desk):
     no_word = desk.post(f"{ISSUE}/checks", {"do": "accept", "rule": "image-alt", "word": ""})
     assert no_word.status == 422
@@ -363,6 +460,9 @@ def test_other_rules_can_be_tried_and_nothing_is_saved(desk):
     assert answer.status == 200 and "− Piece two" in answer.text and "+ Piece one" in answer.text
     wrong = desk.post("/rules", {"text": "- {id: [}"})
     assert wrong.status == 422 and "not valid YAML" in wrong.text
+    bomb = "- &a [x, x]\n" + "".join(f"- &{b} [*{a}, *{a}]\n" for a, b in zip("abcd", "bcde", strict=True))
+    for answer in (desk.post("/rules", {"text": bomb}), desk.edit("import", text=bomb)):
+        assert answer.status == 422 and "anchors" in answer.text
     assert file.read_text() == before
 
 

@@ -157,7 +157,7 @@ def test_what_cannot_be_is_refused_with_a_reason(change, told):
         change(lists)
 
 
-@pytest.mark.parametrize("text", ["{tag", "just words", "{tga: x}", "{evidence: guess}", "[]"])
+@pytest.mark.parametrize("text", ["{tag", "just words", "{tga: x}", "{evidence: guess}", "[]", "{any: [&a {tag: x}, *a]}"])
 def test_a_typed_rule_that_is_none_is_refused(text):
     with pytest.raises(ConfigError, match="the rule"):
         moves.parse_rule(text)
