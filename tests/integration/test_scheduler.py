@@ -353,7 +353,7 @@ def test_two_servers_and_a_kill_send_an_issue_once(letter):
     start = text.index("  monthly:")
     rule = f'  daily: {{rrule: FREQ=DAILY, at: "{due:%H:%M}", approval: automatic}}\n'
     (letter / "config.yaml").write_text(text[:start] + rule + text[text.index("editors:") :], encoding="utf-8")
-    write_summary(letter, "today", f"{due - timedelta(hours=2):%Y-%m-%d}", "gut")
+    write_summary(letter, "today", f"{due:%Y-%m-%d}", "gut")  # midnight of that day is within the issue, at whatever hour this runs
     with open_workspace(letter) as opened:
         add(opened, [(f"reader{n}", "daily", "") for n in range(30)])
         with opened.store.write() as tx:
