@@ -255,3 +255,11 @@ def test_everything_on_the_edit_page_can_be_reached_by_keys_and_the_focus_is_see
         assert what[1] == "solid" or what[2] in ("IFRAME", "BODY"), what
     assert {"down-1", "pin-1", "exclude-1", "up-2"} <= set(met)
     assert "drag-go" not in met
+
+
+def test_an_edition_is_taken_away_as_a_picture_and_on_paper(desk):
+    picture, paper = (desk.get(f"{EVERYTHING}/get/{kind}?width=375") for kind in ("png", "pdf"))
+    assert picture.headers["content-type"] == "image/png" and picture.body[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(picture.body[16:20], "big") in (375, 750)  # pixels across; twice as many on a fine screen
+    assert paper.headers["content-type"] == "application/pdf" and paper.body[:5] == b"%PDF-" and len(paper.body) > 5000
+    assert "attachment" in picture.headers["content-disposition"] and "attachment" in paper.headers["content-disposition"]

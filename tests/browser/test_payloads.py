@@ -1,4 +1,4 @@
-"""Five hundred payloads in every field of a summary: none runs in a mail, on the desk, or in the web copy."""
+"""Five hundred payloads in every field of a summary: none runs in a mail, on the desk, in the web copy, or in the admin."""
 
 import email
 import email.policy
@@ -10,13 +10,14 @@ import pytest
 from digest import dispatch, issue
 from digest.interests import load
 from digest.model import Evidence, Image, Notice, Section
-from digest.store import catalogue, now
+from digest.store import catalogue, now, people
 from digest.subscribe import import_file
 from digest.workspace import open_workspace
 from tests.support.desk import NAME, ON, sitting
 from tests.support.make import CONFIG, at, make_summary, make_workspace
 from tests.support.payloads import payloads
 from tests.support.site import link, links, serving
+from tests.support.staff import Browser, add
 
 EACH, GROUPS = 5, 10  # payloads in one field, interests that part the summaries
 ROOMY = "selection: {max_teasers: 60, max_per_interest: 60, max_html_kb: 100}\n"
@@ -95,7 +96,7 @@ def test_the_payloads_run_where_nothing_keeps_them_from_it(watched):
     assert len(ran) > 20
 
 
-def test_none_runs_in_a_mail_on_the_desk_or_in_the_web_copy(folder, watched):
+def test_none_runs_in_a_mail_on_the_desk_in_the_web_copy_or_in_the_admin(folder, watched):
     page, ran = watched
     with sitting(folder) as desk:
         page.goto(desk.opened.url)
@@ -125,6 +126,27 @@ def test_none_runs_in_a_mail_on_the_desk_or_in_the_web_copy(folder, watched):
             page.wait_for_timeout(20)
             assert not [one for one in links(mail) if one.lower().startswith("javascript")]
         page.goto(site.url + "/archive")
+        session = Browser(site).enter(add(site, "nora"))
+        page.context.add_cookies([{"name": "digest", "value": session.cookies["digest"], "url": site.url}])
+        with open_workspace(folder, ON) as workspace, workspace.store.read() as tx:
+            reader = next(people.everyone(tx, workspace.store.vault)).subscriber.id
+        places = (
+            "interests",
+            "interests/about/t0",
+            f"issues/about/{NAME}",
+            f"readers/about/{reader}",
+            f"readers/about/{reader}/why/{NAME}",
+        )
+        told = ""
+        for path in (*(f"/admin/{place}" for place in places), *(f"/desk{ISSUE}{part}" for part in ("", "/edit", "/why"))):
+            assert page.goto(site.url + path).status == 200, path
+            told += page.content()
+            page.wait_for_timeout(50)
+        assert told.count("ran(") > 500
+        page.goto(f"{site.url}/desk{ISSUE}/editions/imagined:t0")  # framed from the same address here, kept apart by the sandbox
+        frame = page.locator("iframe#mail").element_handle().content_frame()
+        frame.wait_for_load_state()
+        assert "ran(" in frame.content() and frame.evaluate("self.origin") == "null"
         # Opened as a file, with scripts allowed and no policy: what the mail is made of keeps them out by itself.
         for mail in mails:
             page.set_content(mail.get_body(("html",)).get_content())
