@@ -53,9 +53,10 @@ def pooled(postgres, tmp_path):
     folder.mkdir()
     folder.chmod(0o755)
     (folder / "settings").write_text(SETTINGS.format(folder=postgres.folder, user=direct.username, port=port, size=5), encoding="ascii")
+    (folder / "settings").chmod(0o644)  # a command that an earlier test ran in this process may have set the umask
     as_whom = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
     with (tmp_path / "pooler.log").open("wb") as log:
-        process = subprocess.Popen([program, "-q", str(folder / "settings")], stdout=log, stderr=log, cwd=folder, **as_whom)
+        process = subprocess.Popen([program, str(folder / "settings")], stdout=log, stderr=log, cwd=folder, **as_whom)
     url = f"postgresql://{direct.username}@127.0.0.1:{port}/{direct.database}"
     try:
         until = time.monotonic() + 20

@@ -375,7 +375,9 @@ def test_two_servers_and_a_kill_send_an_issue_once(letter):
         finally:
             for _, server in servers:
                 server.kill()
+                server.wait()
     finally:
         first.kill()
+        first.wait()
     with open_workspace(letter) as opened:
         assert dispatch.status(opened, name).accepted == 30 and dispatch.status(opened, name).state == "finished"
