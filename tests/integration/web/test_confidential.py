@@ -281,7 +281,7 @@ def tries(operation, site, tried, faults):
     """Requests that a generator thinks up for one operation: a dozen and a half at each push, hundreds at night."""
     reader = site.add(f"fuzzed{len(tried)}@example.org")
 
-    @settings(max_examples=300 if NIGHTLY else 18, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=300 if NIGHTLY else 10, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())
     def attempt(case):
         kind = {"/p": "preferences", "/u": "unsubscribe"}.get(case.path[:2])
