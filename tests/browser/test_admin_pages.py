@@ -75,6 +75,7 @@ def test_a_rule_by_mouse_seen_while_it_is_typed(site, page):
     page.goto(site.url + "/admin/interests")
     page.get_by_role("link", name="Vision").click()
     page.get_by_role("link", name="Edit the rule").click()
+    page.wait_for_load_state()  # what is typed before the page's script is there is seen with the next key
     page.get_by_label("Rule").fill("{any: [{tag: vision}, {tag: diet}]}")
     page.get_by_role("status").get_by_text("1 more than now, 0 fewer").wait_for()  # without a button pressed
     assert page.get_by_role("button", name="Do this").count() == 0
@@ -218,7 +219,7 @@ def test_held_hand_overs_decided(site, page, by):
 def test_an_issue_made_again_by_mouse_and_one_message_by_keyboard(site, page):
     page.goto(site.url + "/admin/issues")
     page.get_by_role("link", name=ISSUE).click()
-    page.get_by_role("button", name="Make every message again").click()
+    page.get_by_role("button", name="Make messages again and compare").click()
     page.get_by_text("byte for byte").wait_for()
     with page.expect_download() as taken:
         press(page, "Download")
