@@ -295,7 +295,8 @@ def test_with_scripts_a_saved_form_stays_where_it_is_and_tells_what_happened(sit
     page.get_by_label("Send me nothing for a while").check()
     page.get_by_role("button", name="Save").last.click()
     page.get_by_role("heading", name="Something is missing").wait_for()
-    assert page.evaluate(focused) == "errors" and page.get_by_label("Your name").input_value() == "Typed before"
+    page.wait_for_function(f"({focused}) === 'errors'")  # a moment after the heading is there
+    assert page.get_by_label("Your name").input_value() == "Typed before"
     page.route("**/p/*", lambda route: route.fulfill(status=503, body="busy"))
     page.get_by_role("button", name="Save").last.click()
     page.get_by_role("alert").get_by_text("could not be saved just now").wait_for()
