@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import event
 
 from benchmarks.pg_worker import Sink
-from digest import handover, issue
+from digest import handover, readiness
 from digest.workspace import open_workspace
 from tests.support.fleet import ISSUE, ON, Fleet
 from tests.support.postgres import start_server
@@ -30,7 +30,7 @@ def measure(fleet: Fleet, batch: int, lanes: int) -> dict[str, Any]:
     said: Counter[str] = Counter()
     begun = 0
     with open_workspace(fleet.folder, ON) as opened:
-        ready = issue.make_ready(opened, ISSUE)
+        ready = readiness.make_ready(opened, ISSUE)
         sink = Sink(fleet.journal, delay_s=0.01, batch=batch, lanes=lanes, knows=False)
         run = handover.Run(opened, sink, ready, lambda _: None)
 

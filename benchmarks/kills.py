@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 
-from digest import dispatch, feedback, gather, interests, issue, operate, plan
+from digest import dispatch, feedback, gather, interests, issue, operate, plan, readiness
 from digest.model import DeliveryState as S
 from digest.store import outcomes
 from digest.subscribe import import_file
@@ -140,7 +140,7 @@ def workspace(folder: Path, provider: str, port: int) -> Path:
         import_file(opened, made / "subscribers" / "people.csv", interests.load(made))
         gather.gather(opened)
         issue.draft(opened, "monthly")
-        ready = issue.make_ready(opened, ISSUE)
+        ready = readiness.make_ready(opened, ISSUE)
         plan.plan(opened, ready)
     return made
 

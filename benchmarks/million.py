@@ -35,7 +35,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from digest import dispatch, issue, plan
+from digest import dispatch, issue, plan, readiness
 from digest.store import catalogue, now, outcomes
 from digest.store import schema as t
 from digest.store.people import count_by_status
@@ -122,7 +122,7 @@ def job(folder: Path, *, send: bool) -> dict[str, Any]:
     stages: dict[str, float] = {}
     started, cpu = time.monotonic(), time.process_time()
     with open_workspace(folder, ON) as workspace, workspace.store.alone():
-        ready = issue.make_ready(workspace, ISSUE)
+        ready = readiness.make_ready(workspace, ISSUE)
         stages["compile_s"] = time.monotonic() - started
         began = time.monotonic()
         planned = plan.plan(workspace, ready)

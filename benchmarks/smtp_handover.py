@@ -35,7 +35,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from digest import crew, dispatch, gather, handover, interests, issue, plan
+from digest import crew, dispatch, gather, handover, interests, issue, plan, readiness
 from digest.compose import Edition, compile_issue, make_edition, make_message
 from digest.config import SmtpSettings
 from digest.model import Selection
@@ -136,14 +136,14 @@ def plan_issue(folder: Path, readers: int) -> Path:
         import_file(opened, made / "subscribers" / "people.csv", interests.load(made))
         gather.gather(opened)
         issue.draft(opened, "monthly")
-        plan.plan(opened, issue.make_ready(opened, ISSUE))
+        plan.plan(opened, readiness.make_ready(opened, ISSUE))
     return made
 
 
 def mean_bytes(planned: Path) -> int:
     """How large the issue's messages are, by one of them."""
     with open_workspace(planned, ON) as opened, opened.store.read() as tx:
-        ready = issue.make_ready(opened, ISSUE)
+        ready = readiness.make_ready(opened, ISSUE)
         (chosen, _), *_ = outcomes.selections(tx, ready.row.id)
         return len(make_message(make_edition(ready.compiled, Selection.model_validate_json(chosen)), READER, ENVELOPE))
 
@@ -158,7 +158,7 @@ def issue_rate(planned: Path, port: int, connections: int, batch: int, processes
     (folder / "config.yaml").write_text(CONFIG + "selection: {max_per_interest: 6}\n" + settings, encoding="utf-8")
     first: list[tuple[float, int]] = []
     with open_workspace(folder, ON) as opened:
-        ready = issue.make_ready(opened, ISSUE)
+        ready = readiness.make_ready(opened, ISSUE)
         provider = make(opened.config, opened.path)
         began = time.perf_counter()
 

@@ -35,7 +35,7 @@ from unittest.mock import patch
 
 from sqlalchemy import func, select, true
 
-from digest import dispatch, gather, interests, issue, plan
+from digest import dispatch, gather, interests, issue, plan, readiness
 from digest.addresses import parse
 from digest.events import Suppression
 from digest.model import DeliveryState as S
@@ -125,7 +125,7 @@ def workspace(folder: Path, readers: int) -> Path:
         import_file(opened, made / "subscribers" / "people.csv", interests.load(made))
         gather.gather(opened)
         issue.draft(opened, "monthly")
-        plan.plan(opened, issue.make_ready(opened, ISSUE))
+        plan.plan(opened, readiness.make_ready(opened, ISSUE))
     return made
 
 

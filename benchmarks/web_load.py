@@ -37,7 +37,7 @@ from urllib.parse import urlencode
 
 from benchmarks.million import ISSUE, ON, fill
 from benchmarks.smtp_handover import SBIN, sink
-from digest import dispatch, issue, plan, tokens
+from digest import dispatch, plan, readiness, tokens
 from digest.workspace import Workspace, open_workspace
 from tests.support.make import CONFIG
 
@@ -139,7 +139,7 @@ def prepare(folder: Path, count: int) -> tuple[list[bytes], dict[str, object]]:
     """Plan the issue; so many requests to leave, and what a filled-in form has."""
     with open_workspace(folder, ON) as workspace:
         with workspace.store.alone():
-            plan.plan(workspace, issue.make_ready(workspace, ISSUE))
+            plan.plan(workspace, readiness.make_ready(workspace, ISSUE))
         with workspace.store.read() as tx:
             ids = tx.exec_driver_sql("SELECT sid FROM subscriber ORDER BY id DESC LIMIT ?", (count,)).scalars().all()
         if len(ids) < count:

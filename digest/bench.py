@@ -11,13 +11,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from digest import approval, compose, gather, issue, jobs, plan
+from digest import approval, compose, gather, issue, jobs, plan, readiness
 from digest.compose import Edition
 from digest.errors import DeliveryRejected, IssueError
 from digest.handover import Run, envelope, slots
-from digest.issue import Ready
 from digest.model import Frozen, Selection
 from digest.providers import Handover, Parcel, Receipt
+from digest.readiness import Ready
 from digest.store import catalogue, outcomes, people
 from digest.store import scratch as trial
 from digest.store.ledger import Claimed
@@ -89,7 +89,7 @@ def _issue(workspace: Workspace, cadence: str | None) -> Ready:
         planned = [name for name in trial.with_editions(tx) if cadence is None or issue.find(tx, name).cadence == cadence]
         empty = not catalogue.count(tx)
     if planned:
-        ready = issue.make_ready(workspace, planned[0])
+        ready = readiness.make_ready(workspace, planned[0])
     else:
         wanted = cadence or next(iter(workspace.config.cadences))
         jobs.first_subscribers(workspace)
@@ -97,8 +97,8 @@ def _issue(workspace: Workspace, cadence: str | None) -> Ready:
             gather.gather(workspace)
         name = jobs.draft_anew(workspace, wanted).issue
         for n in range(approval.needed(workspace, wanted)):
-            issue.approve(workspace, name, by=f"bench {n + 1}")
-        ready = issue.make_ready(workspace, name)
+            readiness.approve(workspace, name, by=f"bench {n + 1}")
+        ready = readiness.make_ready(workspace, name)
     plan.plan(workspace, ready)
     with workspace.store.write() as tx:
         if not trial.make_all_ready(tx, ready.row.id):

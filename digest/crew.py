@@ -25,13 +25,13 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn
 
-from digest import errors, hosting, issue
+from digest import errors, hosting, readiness
 from digest.errors import BusyError, DigestError
 from digest.handover import Drained, Progress, Run, Ties, gave_up, owner_of
-from digest.issue import Ready
 from digest.model import DeliveryState as S
 from digest.pace import Breaker
 from digest.providers import Provider, make
+from digest.readiness import Ready
 from digest.store import ledger, outcomes
 from digest.store.mark import epoch_of, highest_attempt
 from digest.workspace import Workspace, open_workspace
@@ -363,7 +363,7 @@ def _work(folder: Path, name: str, lanes: int, say: Callable[[dict[str, Any]], N
     with open_workspace(folder) as workspace:
         provider = make(workspace.config, workspace.path)
         try:
-            ready = issue.make_ready(workspace, name)
+            ready = readiness.make_ready(workspace, name)
             hosting.begin(workspace, provider, ready)  # the parent had it kept; this asks whether it is there
             ties = Ties(gate, _at_times(lambda attempt: say({"mark": attempt})), lambda why: say({"stop": why}))
             run = Run(workspace, provider, ready, lambda step: say({"done": step.done, "accepted": run.accepted}), lanes=lanes, ties=ties)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from digest import crew, feedback, handover, hosting, issue, plan, readers
+from digest import crew, feedback, handover, hosting, issue, plan, readers, readiness
 from digest.errors import BusyError, IssueError, IssueWaits, ProviderUnusable
 from digest.handover import Progress, cancelling_of
 from digest.model import DeliveryState as S
@@ -171,11 +171,11 @@ def share(
         with workspace.store.read() as tx:
             row = issue.find(tx, name)
         if row.state is IssueState.PLANNING and row.paused_at is None:
-            plan.lend_a_hand(workspace, issue.make_ready(workspace, name), halt)
+            plan.lend_a_hand(workspace, readiness.make_ready(workspace, name), halt)
             return 0
         if row.state is not IssueState.SENDING or row.paused_at is not None:
             return 0
-        ready = issue.make_ready(workspace, name)
+        ready = readiness.make_ready(workspace, name)
         hosting.begin(workspace, provider, ready)
         drained = handover.Run(workspace, provider, ready, progress, halt=halt).drain()
         with contextlib.suppress(BusyError), workspace.store.alone():
@@ -211,13 +211,13 @@ def _look_at(workspace: Workspace, name: str) -> IssueRow:
 
 def _prepare(
     workspace: Workspace, provider: Provider, name: str, progress: Callable[[Progress], None], others: Callable[[], object] = lambda: None
-) -> tuple[issue.Ready, int]:
+) -> tuple[readiness.Ready, int]:
     """Plan if that is still to be done, and settle what an earlier run left open. Returns also how many were settled.
 
     The caller holds the workspace.
     """
     readers.end_pauses(workspace)  # who wanted nothing until today is planned for again
-    ready = issue.make_ready(workspace, name)
+    ready = readiness.make_ready(workspace, name)
     plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)), others)
     resolved = recover(workspace, provider, ready.row)
     hosting.clear(workspace, provider)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from digest import interests, issue, plan, select
+from digest import interests, issue, plan, readiness, select
 from digest.addresses import parse
 from digest.errors import IssueError
 from digest.model import Follower, Frozen, Selection, Status
@@ -80,10 +80,10 @@ def forecast(workspace: Workspace, name: str) -> list[tuple[str, int]]:
     with workspace.store.read() as tx:
         row = issue.find(tx, name)
         material = issue.material_of(tx, workspace, row)
-    return forecast_of(workspace, issue.Ready(row, material, material.compile(workspace)))
+    return forecast_of(workspace, readiness.Ready(row, material, material.compile(workspace)))
 
 
-def forecast_of(workspace: Workspace, ready: issue.Ready) -> list[tuple[str, int]]:
+def forecast_of(workspace: Workspace, ready: readiness.Ready) -> list[tuple[str, int]]:
     """The same for an issue that is composed already."""
     planner = plan.Planner(workspace, ready)
     kinds: dict[plan.Kind, int] = {}

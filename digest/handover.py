@@ -28,11 +28,11 @@ from digest import brake, compose, rates, refusals, tokens
 from digest.compose import Edition, Envelope
 from digest.compose import Reader as Slots
 from digest.halt import Halt
-from digest.issue import Ready
 from digest.model import DeliveryState as S
 from digest.model import Selection
 from digest.pace import FAILURES, Breaker, Gate, retry_delay_s
 from digest.providers import Cancelling, Handover, Parcel, Provider, Receipt
+from digest.readiness import Ready
 from digest.store import ledger, outcomes, people
 from digest.store.dialect import turn_at
 from digest.store.ledger import Claim, Claimed, Settled

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import secrets
 
-from digest.issue import Ready
 from digest.model import DeliveryState as S
 from digest.providers import Hosted, Hosting, Provider
+from digest.readiness import Ready
 from digest.store import hosted, outcomes
 from digest.workspace import Workspace
 

@@ -15,9 +15,9 @@ from digest.addresses import masked, parse
 from digest.errors import DigestError, IssueError
 from digest.explain import forecast
 from digest.handover import envelope, slots
-from digest.issue import Ready
 from digest.model import DONE, DeliveryState, Follower, Frozen, IssueState, Selection
 from digest.providers import Parcel, make
+from digest.readiness import Ready
 from digest.store import holding, hosted, now, outcomes, people
 from digest.store.ledger import Claimed
 from digest.workspace import Workspace, who

@@ -18,8 +18,8 @@ from digest import between, hours, select
 from digest.carry import LATER
 from digest.compose import CompiledIssue, make_edition
 from digest.errors import DigestError, IssueWaits
-from digest.issue import Ready, require
 from digest.model import Audience, DeliveryState, Follower, Form, IssueState, Notice, form_of
+from digest.readiness import Ready, require
 from digest.store import now, parts, people, plans
 from digest.store.issues import IssueRow
 from digest.store.mark import doubtful_issues

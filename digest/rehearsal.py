@@ -6,13 +6,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from fnmatch import fnmatchcase
 
-from digest import approval, compose, dispatch, gather, issue, jobs, plan
+from digest import approval, compose, dispatch, gather, issue, jobs, plan, readiness
 from digest.dispatch import StatusReport
 from digest.errors import DeliveryRejected, IssueWaits
 from digest.gather import GatherReport
 from digest.handover import Progress, envelope, slots
-from digest.issue import DraftReport, Ready
+from digest.issue import DraftReport
 from digest.model import Frozen, IssueState, Selection
+from digest.readiness import Ready
 from digest.store import outcomes, people
 from digest.store import scratch as trial
 from digest.store.ledger import Claimed
@@ -69,15 +70,15 @@ def rehearse(workspace: Workspace, cadence: str, progress: Callable[[Progress], 
 def _ready(workspace: Workspace, name: str) -> tuple[Ready, str]:
     """The issue made ready, on the copy approved where it waits for that; and what it waits for."""
     try:
-        return issue.make_ready(workspace, name), ""
+        return readiness.make_ready(workspace, name), ""
     except IssueWaits as error:
         with workspace.store.read() as tx:
             row = issue.find(tx, name)
         if not workspace.is_due(row.slot) or approval.rule_of(workspace, row.cadence) == "automatic":
             raise
         for n in range(approval.needed(workspace, row.cadence)):
-            issue.approve(workspace, name, by=f"dry run {n + 1}")
-        return issue.make_ready(workspace, name), str(error)
+            readiness.approve(workspace, name, by=f"dry run {n + 1}")
+        return readiness.make_ready(workspace, name), str(error)
 
 
 def _compose(workspace: Workspace, ready: Ready) -> dict[str, int]:

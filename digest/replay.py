@@ -15,8 +15,8 @@ from digest import compose, issue
 from digest.addresses import parse
 from digest.errors import DeliveryRejected, IssueError
 from digest.handover import envelope, slots
-from digest.issue import Ready
 from digest.model import Selection
+from digest.readiness import Ready
 from digest.store import outcomes, people, replays
 from digest.store.ledger import Claimed
 from digest.store.replays import Given

@@ -10,12 +10,12 @@ from typing import Any
 
 from digest import audit, explain, issue, lint, plan, select
 from digest.errors import IssueError
-from digest.issue import Ready
 from digest.lint import edges
 from digest.lint.editions import Looked, letter, sheets
 from digest.lint.letter import Letter
 from digest.lint.rule import Finding, Found, Level, Rule
 from digest.model import Follower, Selection
+from digest.readiness import Ready
 from digest.store import holding, outcomes
 from digest.workspace import Workspace
 

@@ -77,10 +77,10 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Approve an issue as it is now; any later change voids the approval."""
-    from digest import approval, issue
+    from digest import approval, issue, readiness
 
     with open_(workspace) as opened, opened.store.alone():
-        content_hash = issue.approve(opened, name, by=by)
+        content_hash = readiness.approve(opened, name, by=by)
         with opened.store.read() as tx:
             row = issue.find(tx, name)
             given, needed = len(approval.given(tx, row, content_hash)), approval.needed(opened, row.cadence)

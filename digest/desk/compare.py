@@ -13,8 +13,8 @@ from digest.compose.render import read_templates
 from digest.desk import papers
 from digest.desk.editions import EditionTable, listed
 from digest.edits import Edits
-from digest.issue import Ready
 from digest.model import Frozen, IssueState
+from digest.readiness import Ready
 from digest.store import edits, issues
 from digest.workspace import Workspace
 

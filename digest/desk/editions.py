@@ -19,9 +19,10 @@ from digest.compose.render import SUFFIX
 from digest.compose.teaser import count
 from digest.desk.cautions import Caution, cautions
 from digest.errors import DigestError, IssueError
-from digest.issue import Material, Ready
+from digest.issue import Material
 from digest.lint.editions import Looked, imagined_envelope, imagined_reader
 from digest.model import Audience, DeliveryState, Follower, Form, Frozen, Selection, Status
+from digest.readiness import Ready
 from digest.store import fingerprint, outcomes, people, plans
 from digest.store.issues import IssueRow
 from digest.workspace import Workspace

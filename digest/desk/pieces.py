@@ -7,8 +7,8 @@ from datetime import datetime
 
 from digest import explain, select
 from digest.desk.draft import order_of
-from digest.issue import Ready
 from digest.model import Frozen
+from digest.readiness import Ready
 from digest.select import Fate
 from digest.workspace import Workspace
 

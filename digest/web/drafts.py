@@ -10,8 +10,8 @@ from starlette.responses import HTMLResponse, Response
 from digest import review
 from digest.desk import editions, share
 from digest.errors import DigestError, LinkError
-from digest.issue import Ready
 from digest.lint.editions import Looked
+from digest.readiness import Ready
 from digest.web.look import page, tongue_for, workspace_of
 
 router = APIRouter(include_in_schema=False)

@@ -12,7 +12,7 @@ import typer
 from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
-from digest import audit, gather, interests, issue, keys, operate, readers, retention, staff, subscribe, suppress, totp
+from digest import audit, gather, interests, issue, keys, operate, readers, readiness, retention, staff, subscribe, suppress, totp
 from digest.accounts import Role
 from digest.admin import segments
 from digest.cli.commands import app
@@ -206,7 +206,7 @@ def test_what_people_do_to_issues_and_readers_is_recorded_under_their_name_and_n
         subscribe.import_file(opened, folder / "subscribers" / "people.csv", interests.load(folder))
         gather.gather(opened)
         issue.draft(opened, "monthly")
-        issue.approve(opened, ISSUE)
+        readiness.approve(opened, ISSUE)
         operate.pause(opened, ISSUE, "a link is wrong")
         operate.resume(opened, ISSUE)
         operate.send_test(opened, ISSUE, "me@example.org", "canary@example.org")
@@ -252,8 +252,8 @@ def test_steps_of_editors_links_filters_and_every_approval_are_recorded(tmp_path
         share.revoke(opened, share.make(opened, ISSUE).id)
         segments.save(opened, "those", segments.Filter(interests=("gut",)))
         segments.remove(opened, "those")
-        issue.approve(opened, ISSUE)
-        issue.approve(opened, ISSUE, by="ben")
+        readiness.approve(opened, ISSUE)
+        readiness.approve(opened, ISSUE, by="ben")
         entries = audit.page(opened, 9)
     assert [(one.action, one.subject) for one in reversed(entries)] == [
         ("issue.draft", ISSUE),

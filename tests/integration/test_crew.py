@@ -11,7 +11,7 @@ from datetime import date
 
 import pytest
 
-from digest import crew, dispatch, gather, interests, issue, operate, pace, plan
+from digest import crew, dispatch, gather, interests, issue, operate, pace, plan, readiness
 from digest.errors import BusyError, ProviderUnusable
 from digest.subscribe import import_file
 from digest.workspace import open_workspace
@@ -32,7 +32,7 @@ def planned(tmp_path_factory):
         import_file(workspace, made / "subscribers" / "people.csv", interests.load(made))
         gather.gather(workspace)
         issue.draft(workspace, "monthly")
-        plan.plan(workspace, issue.make_ready(workspace, ISSUE))
+        plan.plan(workspace, readiness.make_ready(workspace, ISSUE))
     return made
 
 

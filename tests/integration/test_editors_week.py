@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from digest import approval, dispatch, gather, interests, issue, jobs, rehearsal, review, select
+from digest import approval, dispatch, gather, interests, issue, jobs, readiness, rehearsal, review, select
 from digest.desk import cautions, compare, edits, share
 from digest.desk.editions import Editions, of_imagined, of_reader, page, write
 from digest.desk.impact import impact_of_text
@@ -114,14 +114,14 @@ def test_from_draft_to_edit_to_approval_to_void_to_mail(draft):
     edits.preheader(ben, ISSUE, "What the three studies of this month found, and what they cannot tell.")
     edits.intro(ana, ISSUE, "vision", "About *eyes* this month.")
     edits.exclude(ana, ISSUE, "rice")
-    first = issue.approve(draft, ISSUE)
+    first = readiness.approve(draft, ISSUE)
     now = edits.teaser(ana, ISSUE, "bacteria", title="Bacteria anew")
     assert now.version == 9 and now.undo == 'ana: rewrote "Piece bacteria": title "Bacteria anew"'
     with pytest.raises(IssueWaits, match="has changed since it was approved"):
         dispatch.send(draft, ISSUE)
     ready = review.ready(draft, ISSUE)
     assert [one.text for one in compare.since_approval(draft, ready)] == ['rewrote "Piece bacteria": title "Bacteria anew"']
-    assert issue.approve(draft, ISSUE) != first
+    assert readiness.approve(draft, ISSUE) != first
     dispatch.send(draft, ISSUE)
     mails = sent(draft.path)
     assert set(mails) == {"ana@example.org", "ben@example.org"}  # Cat follows diet alone, whose one piece is excluded
@@ -176,12 +176,12 @@ def test_what_stands_first_and_what_is_left_out(draft):
 
 def test_going_back_to_what_was_approved_is_approved(draft):
     edits.subject(draft, ISSUE, "One")
-    issue.approve(draft, ISSUE)
+    readiness.approve(draft, ISSUE)
     edits.subject(draft, ISSUE, "Two")
     with pytest.raises(IssueWaits):
-        issue.make_ready(draft, ISSUE)
+        readiness.make_ready(draft, ISSUE)
     edits.undo(draft, ISSUE)
-    assert issue.make_ready(draft, ISSUE).compiled.known.subject == "One"
+    assert readiness.make_ready(draft, ISSUE).compiled.known.subject == "One"
 
 
 @pytest.mark.usefixtures("on_both")
@@ -221,7 +221,7 @@ def test_the_second_is_told_of_the_same_target_only(draft):
 
 @pytest.mark.parametrize("step", ["approve", "make_ready"])
 def test_an_edit_in_the_very_moment_of_approving_or_freezing_is_not_passed_over(draft, monkeypatch, step):
-    issue.approve(draft, ISSUE)
+    readiness.approve(draft, ISSUE)
     compile_with, done = issue.Material.compile_with, []
 
     def meanwhile(material, *args):
@@ -232,7 +232,7 @@ def test_an_edit_in_the_very_moment_of_approving_or_freezing_is_not_passed_over(
 
     monkeypatch.setattr(issue.Material, "compile_with", meanwhile)
     with pytest.raises(IssueWaits, match="was edited at this very moment"):
-        getattr(issue, step)(draft, ISSUE)
+        getattr(readiness, step)(draft, ISSUE)
     with draft.store.read() as tx:
         assert issue.find(tx, ISSUE).state is IssueState.APPROVED
     with pytest.raises(IssueWaits, match="has changed since"):
@@ -243,23 +243,23 @@ def test_two_different_people_approve(letter):
     (letter / "config.yaml").write_text(APPROVED.replace("approval: required", "approval: required, approvals: 2", 1), encoding="utf-8")
     with open_workspace(letter, date(2026, 5, 1)) as opened:
         draw(opened)
-        issue.approve(opened, ISSUE, by="Ana")
+        readiness.approve(opened, ISSUE, by="Ana")
         with pytest.raises(IssueWaits, match="1 of 2 people"):
             dispatch.send(opened, ISSUE)
         with pytest.raises(IssueError, match="takes 2 people"):
-            issue.approve(opened, ISSUE, by=" ANA ")
+            readiness.approve(opened, ISSUE, by=" ANA ")
         edits.subject(opened, ISSUE, "Another")  # Ben would approve something else than Ana
-        issue.approve(opened, ISSUE, by="Ben")
+        readiness.approve(opened, ISSUE, by="Ben")
         assert compare.approvals(opened, review.ready(opened, ISSUE)).complete is False
         edits.undo(opened, ISSUE)
-        issue.approve(opened, ISSUE, by="Ben")
+        readiness.approve(opened, ISSUE, by="Ben")
         standing = compare.approvals(opened, review.ready(opened, ISSUE))
         assert standing.complete and [one.who for one in standing.given] == ["Ana", "Ben"]
         issue.draft(opened, "monthly", again=True)  # drawn anew is nobody's approved text
         with pytest.raises(IssueWaits, match="0 of 2"):
             dispatch.send(opened, ISSUE)
-        issue.approve(opened, ISSUE, by="Ana")
-        issue.approve(opened, ISSUE, by="Cat")
+        readiness.approve(opened, ISSUE, by="Ana")
+        readiness.approve(opened, ISSUE, by="Cat")
         assert dispatch.send(opened, ISSUE).status.accepted == 3
 
 
@@ -390,7 +390,7 @@ def test_the_list_of_editions_says_what_planning_gives(draft, tmp_path):
     files = write(page(draft, ready, looked), tmp_path / "out")
     assert [file.suffix for file in files] == [".html", ".txt", ".eml"]
     assert email.message_from_bytes(files[2].read_bytes())["Subject"].startswith("Test Letter")
-    issue.approve(draft, ISSUE)
+    readiness.approve(draft, ISSUE)
     dispatch.send(draft, ISSUE)
     after = kept.table(draft, ISSUE)
     assert [(one.id, one.readers, one.html_bytes) for one in after.lines if one.readers] == [
@@ -481,7 +481,7 @@ def test_what_a_rule_would_change(draft):
 
 
 def test_beside_the_issue_before(draft):
-    issue.approve(draft, ISSUE)
+    readiness.approve(draft, ISSUE)
     dispatch.send(draft, ISSUE)
     write_summary(draft.path, "later", "2026-05-20", "gut")
     with open_workspace(draft.path, date(2026, 6, 1)) as opened:

@@ -305,8 +305,8 @@ def test_no_change_while_an_issue_is_planned_and_no_planning_by_old_lists(letter
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(jobs.issue.Material, "compile", meanwhile)
             with pytest.raises(IssueWaits, match="were changed while"):
-                jobs.issue.make_ready(opened, done.draft.issue)
-        assert jobs.issue.make_ready(opened, done.draft.issue).material.interests.get("bowel")
+                jobs.readiness.make_ready(opened, done.draft.issue)
+        assert jobs.readiness.make_ready(opened, done.draft.issue).material.interests.get("bowel")
 
 
 def test_a_machine_with_an_old_copy_of_the_lists_sends_nothing_by_it(letter, on_both):
@@ -318,9 +318,9 @@ def test_a_machine_with_an_old_copy_of_the_lists_sends_nothing_by_it(letter, on_
         file.write_text(TREE)
         done = jobs.prepare(opened, "monthly")
         with pytest.raises(IssueWaits, match='"bowel".*on this machine'):
-            jobs.issue.make_ready(opened, done.draft.issue)
+            jobs.readiness.make_ready(opened, done.draft.issue)
         file.write_text(new + "# seen by Ann\n")  # edited, and knows what everybody follows
-        assert jobs.issue.make_ready(opened, done.draft.issue).material.interests.get("bowel")
+        assert jobs.readiness.make_ready(opened, done.draft.issue).material.interests.get("bowel")
 
 
 def test_a_file_edited_by_hand_is_compared_and_one_is_chosen(letter):

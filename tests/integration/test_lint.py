@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from digest import interests, issue, jobs, lint, review
+from digest import interests, issue, jobs, lint, readiness, review
 from digest.compose import compile_issue, sample
 from digest.config import Fetch
 from digest.errors import IssueError
@@ -74,7 +74,7 @@ def test_an_editor_s_week_by_commands(person):
         drafted(opened)
         change(person.folder, *FAINT)
         with pytest.raises(IssueError, match=f"not approved: .*contrast.*digest lint {ISSUE}"):
-            issue.approve(opened, ISSUE)
+            readiness.approve(opened, ISSUE)
     said = person.types("lint", ISSUE, "--no-spam")
     assert said.returncode == 1 and "error: contrast: #b9c2c5 on #ffffff has a contrast of 1.8:1" in said.stdout
     change(person.folder, FAINT[0], FAINT[2], FAINT[1])
@@ -84,7 +84,7 @@ def test_an_editor_s_week_by_commands(person):
     results = json.loads(done.stdout)["runs"][0]["results"]
     assert done.returncode == 0 and [one["ruleId"] for one in results if "suppressions" in one] == ["link-same-words"] * 2
     with open_workspace(person.folder, date(2026, 5, 1)) as opened:
-        assert issue.approve(opened, ISSUE)
+        assert readiness.approve(opened, ISSUE)
 
 
 def test_an_automatic_issue_waits_with_an_error_of_the_whole_letter(person):

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from sqlalchemy import delete, select, update
 
-from digest import issue, plan
+from digest import issue, plan, readiness
 from digest.errors import IssueWaits
 from digest.model import IssueState
 from digest.store import now, parts, schema
@@ -85,10 +85,10 @@ def race(fleet, seed, hands=3):
 
     def begin(workspace):
         with workspace.store.alone():
-            plan.plan(workspace, issue.make_ready(workspace, ISSUE))
+            plan.plan(workspace, readiness.make_ready(workspace, ISSUE))
 
     def help_out(workspace):
-        plan.lend_a_hand(workspace, issue.make_ready(workspace, ISSUE))
+        plan.lend_a_hand(workspace, readiness.make_ready(workspace, ISSUE))
 
     with open_workspace(fleet.folder, ON) as opened:
         start_anew(opened)
@@ -110,7 +110,7 @@ def race(fleet, seed, hands=3):
 
 def test_several_plan_what_one_would_whoever_dies_or_sleeps(fleet):
     with open_workspace(fleet.folder, ON) as opened:
-        plan.plan(opened, issue.make_ready(opened, ISSUE))
+        plan.plan(opened, readiness.make_ready(opened, ISSUE))
         alone = planned(opened)
         died = 0
         for seed in range(4):
@@ -122,7 +122,7 @@ def test_several_plan_what_one_would_whoever_dies_or_sleeps(fleet):
 def test_who_lends_a_hand_writes_nothing_once_planning_was_begun_anew(fleet, monkeypatch):
     """Another issue may have been planned meanwhile, of which a page that was read before knows nothing."""
     with open_workspace(fleet.folder, ON) as opened:
-        ready = issue.make_ready(opened, ISSUE)
+        ready = readiness.make_ready(opened, ISSUE)
         with opened.store.write() as tx:
             parts.begin_term(tx, ready.row.id)
             parts.cut(tx, ready.row.id, "monthly", 0, PAGE)
@@ -143,7 +143,7 @@ def test_who_lends_a_hand_writes_nothing_once_planning_was_begun_anew(fleet, mon
 
 def test_who_takes_a_part_once_another_issue_is_planned_writes_nothing(fleet):
     with open_workspace(fleet.folder, ON) as opened:
-        ready = issue.make_ready(opened, ISSUE)
+        ready = readiness.make_ready(opened, ISSUE)
         with opened.store.write() as tx:
             parts.begin_term(tx, ready.row.id)
             parts.cut(tx, ready.row.id, "monthly", 0, PAGE)

@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from digest import issue, jobs
+from digest import jobs, readiness
 from digest.addresses import parse
 from digest.errors import IssueWaits
 from digest.model import Selection, Subscriber
@@ -46,7 +46,7 @@ def test_each_in_their_own_and_an_approval_outlives_a_new_language(folder):
         for code in ("", "de", "ar", "it"):
             join(workspace, f"x{code}@example.org", code)
         jobs.run(workspace, "monthly")  # drafts, and waits for approval
-        issue.approve(workspace, NAME)
+        readiness.approve(workspace, NAME)
         join(workspace, "late@example.org", "fr")  # nobody read French when it was approved
         jobs.run(workspace, "monthly")
         with workspace.store.read() as tx:
@@ -66,8 +66,8 @@ def test_words_changed_in_any_used_language_void_the_approval(folder):
     with open_workspace(folder, ON) as workspace, workspace.store.alone():
         join(workspace, "x@example.org", "de")
         jobs.run(workspace, "monthly")  # drafts, and waits for approval
-        issue.approve(workspace, NAME)
+        readiness.approve(workspace, NAME)
         file = folder / "templates/phrases.de.txt.j2"
         file.write_text(file.read_text().replace("Guten Tag", "Hallo"))
         with pytest.raises(IssueWaits, match="changed since it was approved"):
-            issue.make_ready(workspace, NAME)
+            readiness.make_ready(workspace, NAME)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest import dispatch, explain, issue, life, notify, outlook, schedule
+from digest import dispatch, explain, issue, life, notify, outlook, readiness, schedule
 from digest.addresses import parse
 from digest.config import DeliverySettings
 from digest.errors import IssueWaits
@@ -125,7 +125,7 @@ def test_an_issue_that_needs_approval_is_asked_for_reminded_of_and_sent(letter):
     subjects = [subject for subject, _ in letters(letter)["zoe@example.org"] if "monthly" in subject]
     assert subjects == ["Please look at monthly-2026-05-01", "monthly-2026-05-01 is due and waits for approval"]
     with open_workspace(letter, acting="ana") as opened:
-        issue.approve(opened, "monthly-2026-05-01")
+        readiness.approve(opened, "monthly-2026-05-01")
     tick(letter, MAY + timedelta(minutes=2))
     assert state(letter) == "finished" and mail(letter, "monthly-2026-05-01") == 2
     with open_workspace(letter) as opened:
@@ -165,7 +165,7 @@ def test_a_clone_that_wakes_months_later_sends_nothing_old(letter):
     tick(letter, at("2026-04-20"))
     tick(letter, MAY - timedelta(hours=2))
     with open_workspace(letter) as opened:
-        issue.approve(opened, "monthly-2026-05-01")  # and then the machine was copied and lay there
+        readiness.approve(opened, "monthly-2026-05-01")  # and then the machine was copied and lay there
     tick(letter, at("2026-05-20"))
     assert state(letter) == "expired" and mail(letter, "monthly-2026-05-01") == 0
 
@@ -281,7 +281,7 @@ def test_who_joins_a_cadence_after_its_draft_was_approved_waits_for_the_next_and
     write_summary(letter, "third", "2026-04-29", "gut")
     tick(letter, MAY - timedelta(hours=5))
     with open_workspace(letter) as opened:
-        issue.approve(opened, "monthly-2026-05-01")
+        readiness.approve(opened, "monthly-2026-05-01")
         with opened.store.write() as tx:
             cat = people.find(tx, opened.store.vault, parse("cat@example.org"))
             assert cat is not None
@@ -301,7 +301,7 @@ def test_each_reader_at_the_hour_of_their_own_zone(letter):
     tick(letter, at("2026-04-20"))
     with opened_at(letter, at("2026-04-30T19:01")) as opened:
         issue.draft(opened, "monthly", slot=opened_slot(opened, "2026-05-01"))
-        ready = issue.make_ready(opened, "monthly-2026-05-01")
+        ready = readiness.make_ready(opened, "monthly-2026-05-01")
         from digest import plan
 
         plan.plan(opened, ready)

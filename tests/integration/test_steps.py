@@ -10,7 +10,7 @@ from datetime import date
 
 import pytest
 
-from digest import dispatch, explain, gather, interests, issue, jobs
+from digest import dispatch, explain, gather, interests, issue, jobs, readiness
 from digest.errors import ConfigError, IssueError, IssueWaits, ProviderUnusable
 from digest.providers import outbox
 from digest.store import ledger, people
@@ -125,7 +125,7 @@ def test_a_correction_goes_to_exactly_those_who_were_sent_the_piece(letter):
 def test_what_is_held_back_or_retracted_after_the_draft_does_not_leave(edited):
     run(edited)
     with open_workspace(edited, date(2026, 5, 1)) as opened:
-        issue.approve(opened, "monthly-2026-05-01")
+        readiness.approve(opened, "monthly-2026-05-01")
         write_summary(edited, "rice", "2026-04-20", "diet", hold="true")
         gather.gather(opened)
         with pytest.raises(IssueWaits, match="held back since"):
@@ -240,7 +240,7 @@ def test_where_approval_is_required_nothing_leaves_without(edited):
     assert report.sent is None and "digest approve monthly-2026-05-01" in report.waits
     assert messages(edited) == {}
     with open_workspace(edited, date(2026, 5, 1)) as opened:
-        issue.approve(opened, "monthly-2026-05-01")
+        readiness.approve(opened, "monthly-2026-05-01")
         assert dispatch.send(opened, "monthly-2026-05-01").status.accepted == 3
 
 
@@ -248,7 +248,7 @@ def test_where_approval_is_required_nothing_leaves_without(edited):
 def test_any_change_voids_an_approval(edited, what):
     run(edited)
     with open_workspace(edited, date(2026, 5, 1)) as opened:
-        issue.approve(opened, "monthly-2026-05-01")
+        readiness.approve(opened, "monthly-2026-05-01")
     if what == "template":
         file = edited / "templates" / "digest.txt.j2"
         file.write_text(file.read_text(encoding="utf-8") + "\nOne more line.\n", encoding="utf-8")
@@ -265,7 +265,7 @@ def test_any_change_voids_an_approval(edited, what):
 def test_a_new_summary_does_not_slip_into_an_approved_issue(edited):
     run(edited)
     with open_workspace(edited, date(2026, 5, 1)) as opened:
-        issue.approve(opened, "monthly-2026-05-01")
+        readiness.approve(opened, "monthly-2026-05-01")
         write_summary(edited, "slipped", "2026-04-28", "gut")
         gather.gather(opened)
         dispatch.send(opened, "monthly-2026-05-01")
@@ -287,7 +287,7 @@ def test_a_draft_can_be_drawn_anew_until_it_goes_out(edited):
         gather.gather(opened)
         assert issue.draft(opened, "monthly").members == 3
         assert issue.draft(opened, "monthly", again=True).members == 4
-        issue.approve(opened, "monthly-2026-05-01")
+        readiness.approve(opened, "monthly-2026-05-01")
         dispatch.send(opened, "monthly-2026-05-01")
         with pytest.raises(IssueError, match="not drafted again"):
             issue.draft(opened, "monthly", again=True)

@@ -10,7 +10,7 @@ from datetime import date
 
 import pytest
 
-from digest import dispatch, gather, interests, issue, operate, plan
+from digest import dispatch, gather, interests, issue, operate, plan, readiness
 from digest.errors import ProviderUnusable, RenderError
 from digest.providers import sendgrid_layout
 from digest.providers.sendgrid_http import Line
@@ -50,7 +50,7 @@ def planned(tmp_path_factory):
         import_file(workspace, made / "subscribers" / "people.csv", interests.load(made))
         gather.gather(workspace)
         issue.draft(workspace, "monthly")
-        plan.plan(workspace, issue.make_ready(workspace, ISSUE), lambda _: None)  # composed once for all tests
+        plan.plan(workspace, readiness.make_ready(workspace, ISSUE), lambda _: None)  # composed once for all tests
     return made
 
 

@@ -8,7 +8,7 @@ from datetime import date
 
 from sqlalchemy import select, update
 
-from digest import dispatch, feedback, gather, interests, issue, operate, plan
+from digest import dispatch, feedback, gather, interests, issue, operate, plan, readiness
 from digest.errors import IssueError
 from digest.model import DeliveryState as S
 from digest.store import schema
@@ -34,7 +34,7 @@ def prepare(folder):
         issue.draft(opened, "monthly")
     shutil.copytree(made / "var", made / "drafted")
     with open_workspace(made, ON) as opened:
-        plan.plan(opened, issue.make_ready(opened, ISSUE))
+        plan.plan(opened, readiness.make_ready(opened, ISSUE))
     shutil.copytree(made / "var", made / "planned")
     return made
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-from digest import dispatch, gather, interests, issue, operate, plan
+from digest import dispatch, gather, interests, issue, operate, plan, readiness
 from digest.dispatch import StatusReport
 from digest.store import workers
 from digest.subscribe import import_file
@@ -41,7 +41,7 @@ class Fleet:
             import_file(opened, self.folder / "subscribers" / "people.csv", interests.load(self.folder))
             gather.gather(opened)
             issue.draft(opened, "monthly")
-            ready = issue.make_ready(opened, ISSUE)
+            ready = readiness.make_ready(opened, ISSUE)
             if planned:
                 plan.plan(opened, ready)
 

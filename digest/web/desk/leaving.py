@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from digest import issue, operate
+from digest import operate, readiness
 from digest.desk import compare, share
 from digest.errors import DigestError, IssueError
 from digest.lint.rule import Level
@@ -73,7 +73,7 @@ def approve(request: Request, name: str, person: Approver, form: Filled) -> Resp
     workspace = table.workspace(person.name)
     try:
         with workspace.store.alone():
-            issue.approve(workspace, name, expected=form.one("content_hash"))
+            readiness.approve(workspace, name, expected=form.one("content_hash"))
     except IssueError as error:
         return _page(request, name, error=str(error), status=422)
     return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/approve?done=approved", 303)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from digest.desk.editions import EditionLine, EditionTable, Sort, listed
-from digest.issue import Ready
 from digest.lint.editions import Looked
+from digest.readiness import Ready
 from digest.workspace import Workspace
 
 SORTS: Mapping[Sort, str] = {"readers": "Most readers", "largest": "Largest", "smallest": "Smallest", "warnings": "Warnings"}

@@ -7,10 +7,10 @@ from typing import NamedTuple, get_args
 from digest import review
 from digest.desk import editions
 from digest.errors import IssueError, RenderError
-from digest.issue import Ready
 from digest.lint.editions import Looked
 from digest.lint.letter import Letter
 from digest.model import Audience, Form, Selection
+from digest.readiness import Ready
 from digest.web.desk.table import NOTHING, Composed, Table
 
 IMAGINED = "imagined"  # imagined:gut+vision;patients, or imagined:all

@@ -22,8 +22,9 @@ from digest.compose.check import problem_of
 from digest.compose.render import read_templates
 from digest.config import FolderSource, TextSource
 from digest.errors import ConfigError, DigestError, RenderError
-from digest.issue import Ready, compiled_of, is_frozen
+from digest.issue import compiled_of, is_frozen
 from digest.problems import Problem
+from digest.readiness import Ready
 from digest.store import catalogue, edits, fingerprint, issues, people
 from digest.web.desk.draft import Draft, Saved, draft_of, in_one_language, saved
 from digest.web.desk.lines import Lines, lines_of

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
-from digest import audit, issue
+from digest import audit, readiness
 from digest.accounts import Role as StaffRole
 from digest.errors import IssueError
 from digest.store import now, people
@@ -424,9 +424,9 @@ def test_readers_of_a_new_language_make_it_another_content(table):
     with table.opened.store.write() as tx:
         tx.execute(update(t.subscriber).where(t.subscriber.c.id == 1).values(language="de"))
     with pytest.raises(IssueError, match="has changed since you looked"):
-        issue.approve(table.workspace(), NAME, expected=before)
+        readiness.approve(table.workspace(), NAME, expected=before)
     now = table.composed(NAME).ready
-    assert issue.approve(table.workspace(), NAME, expected=now.material.content_hash(now.compiled)) != before
+    assert readiness.approve(table.workspace(), NAME, expected=now.material.content_hash(now.compiled)) != before
 
 
 def test_a_warning_passes_with_a_word_and_an_error_with_none(desk):
