@@ -30,13 +30,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from digest import compose
+from digest.addressing import slots
 from digest.compose import CompiledIssue, Edition, Envelope, Reader, make_edition, make_message, sample, view
 from digest.compose.edition import lines_of
 from digest.compose.message import slots_of
 from digest.compose.render import read_templates
 from digest.compose.template import environment
 from digest.compose.view import Lines
-from digest.handover import slots
 from digest.model import Evidence, Interest, Placed, SelectedSection, Selection, Summary
 from tests.support.make import REPOSITORY
 

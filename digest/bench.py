@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from digest import approval, compose, gather, issue, jobs, plan, readiness
+from digest.addressing import envelope, slots
 from digest.compose import Edition
 from digest.errors import DeliveryRejected, IssueError
-from digest.handover import Run, envelope, slots
+from digest.handover import Run
 from digest.model import Frozen, Selection
 from digest.providers import Handover, Parcel, Receipt
 from digest.readiness import Ready

@@ -6,8 +6,6 @@ whether to stop; the ledger alone says who has what. Several processes may run l
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import os
 import random
 import secrets
@@ -18,15 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from digest import brake, compose, rates, refusals, tokens
-from digest.compose import Edition, Envelope
-from digest.compose import Reader as Slots
+from digest import brake, compose, rates, refusals
+from digest.addressing import envelope, slots
+from digest.compose import Edition
 from digest.halt import Halt
 from digest.model import DeliveryState as S
 from digest.model import Selection
@@ -389,46 +386,3 @@ def gave_up(said: str) -> str:
 def cancelling_of(provider: Provider) -> Cancelling | None:
     """The provider as one that can void what it was handed, where that is how it was set up."""
     return provider if isinstance(provider, Cancelling) and provider.cancels else None
-
-
-def envelope(look: compose.Look, cadence: str, one: Claimed) -> Envelope:
-    """What was fixed when the delivery was planned, so that a message made again is the same one."""
-    domain = look.list_domain
-    return Envelope(
-        message_id=f"<{one.did}@{domain}>",
-        date=one.date_header,
-        sender=look.sender,
-        reply_to=look.reply_to,
-        list_id=f"{cadence}.{domain}",
-        # What Gmail's sender reports count by: never a reader, an issue or a subject.
-        feedback_id=f"{cadence}:digest:bulk:{_short_hash(domain)}",
-    )
-
-
-@functools.lru_cache(16)
-def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-@functools.lru_cache(256)
-def _parsed_date(header: str) -> datetime:
-    """Many readers' messages bear the same date."""
-    return parsedate_to_datetime(header)
-
-
-def slots(workspace: Workspace, did: str, sid: str, address: str, name: str, date_header: str, keys: tokens.Keys | None = None) -> Slots:
-    """One reader's own values: address, name and signed links, which carry the message's date and not the hour of composing.
-
-    ``keys`` sign the links in place of those of today.
-    """
-    base, key = workspace.config.newsletter.url, keys or workspace.store.vault.link_keys
-    leave = tokens.sign("unsubscribe", sid, key)
-    mailbox = workspace.config.sender.unsubscribe_mailbox
-    return Slots(
-        email=address,
-        name=name,
-        unsubscribe_url=f"{base}/{tokens.PATHS['unsubscribe']}/{leave}",
-        unsubscribe_mailto=f"mailto:{mailbox}?subject={leave}" if mailbox else "",
-        preferences_url=tokens.link(base, "preferences", sid, key, _parsed_date(date_header)),
-        web_url=tokens.link(base, "web", did, key),
-    )

@@ -15,11 +15,11 @@ from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
 from digest import compose, tokens
+from digest.addressing import envelope
 from digest.compose.parts import Body, Part, escape
 from digest.compose.phrases import Phrases
 from digest.dispatch import StatusReport
 from digest.errors import DigestError
-from digest.handover import envelope
 from digest.model import Frozen, Slot
 from digest.providers import Parcel, Provider, make
 from digest.store import notices, now

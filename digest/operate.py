@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 
 from digest import audit, compose, hosting, issue, plan, select
 from digest.addresses import masked, parse
+from digest.addressing import envelope, slots
 from digest.errors import DigestError, IssueError
 from digest.explain import forecast
-from digest.handover import envelope, slots
 from digest.model import DONE, DeliveryState, Follower, Frozen, IssueState, Selection
 from digest.providers import Parcel, make
 from digest.readiness import Ready

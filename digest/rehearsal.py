@@ -7,10 +7,11 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 
 from digest import approval, compose, dispatch, gather, issue, jobs, plan, readiness
+from digest.addressing import envelope, slots
 from digest.dispatch import StatusReport
 from digest.errors import DeliveryRejected, IssueWaits
 from digest.gather import GatherReport
-from digest.handover import Progress, envelope, slots
+from digest.handover import Progress
 from digest.issue import DraftReport
 from digest.model import Frozen, IssueState, Selection
 from digest.readiness import Ready

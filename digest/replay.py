@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 
 from digest import compose, issue
 from digest.addresses import parse
+from digest.addressing import envelope, slots
 from digest.errors import DeliveryRejected, IssueError
-from digest.handover import envelope, slots
 from digest.model import Selection
 from digest.readiness import Ready
 from digest.store import outcomes, people, replays

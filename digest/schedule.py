@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from digest import approval, audit, calendar, dispatch, feedback, gather, issue, life, notify
+from digest import approval, audit, calendar, dispatch, feedback, gather, issue, life, notify, recovery
 from digest.config import Cadence, Schedule
 from digest.errors import BusyError, DigestError, IssueWaits
 from digest.model import UNPLANNED, IssueState, Slot
@@ -129,7 +129,7 @@ def tick(workspace: Workspace, halt: threading.Event | None = None, put_off: dic
 
 
 def _work(workspace: Workspace, halt: threading.Event, put_off: dict[str, datetime]) -> Iterator[Done]:
-    dispatch.check_restored(workspace.store)
+    recovery.check_restored(workspace.store)
     feedback.apply(workspace)
     with workspace.store.write() as tx:
         begun_at = beat.begun_at(tx, workspace.at)

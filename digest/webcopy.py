@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from digest import compose, handover, issue, readers, select
+from digest import addressing, compose, issue, readers, select
 from digest.compose import CompiledIssue, clean
 from digest.compose.parts import Document, Part, escape
 from digest.errors import DigestError, LinkError
@@ -86,7 +86,7 @@ def html(workspace: Workspace, copy: Copy, did: str, spoken: Tongue) -> str:
         noted = _with_notes(compiled, {parts[id]: _note(copy, id, numbers[id], spoken, workspace.zone) for id in numbers})
         form = "" if copy.selection.form == "plain" else copy.selection.form
         edition = compose.make_edition(noted, copy.selection.model_copy(update={"form": form}))
-        reader = handover.slots(workspace, did, copy.reader.id, copy.reader.email, "", copy.date_header)
+        reader = addressing.slots(workspace, did, copy.reader.id, copy.reader.email, "", copy.date_header)
         page = compose.html_of(edition, reader)
     except DigestError as error:
         raise LinkError("this link leads to an issue that cannot be read") from error

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from digest import dispatch, gather, issue, readiness
+from digest import dispatch, gather, issue, readiness, recovery
 from digest.dispatch import SendReport
 from digest.errors import BusyError, ConfigError, DigestError, IssueError, IssueWaits, StoreError
 from digest.handover import Progress
@@ -141,7 +141,7 @@ def hand_in(workspace: Workspace, name: str, progress: Callable[[Progress], None
     before = dispatch.status(workspace, name).accepted
     if row.paused_at is None and not issue.is_frozen(row):
         with workspace.store.alone():
-            dispatch.check_restored(workspace.store)
+            recovery.check_restored(workspace.store)
             readiness.make_ready(workspace, name)
     hint_at_work(workspace.store, url)
     waits = f"the workers have it; `digest status {name}` tells how it stands"

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, true, update
 
-from digest import dispatch, feedback, handover, issue, operate
+from digest import dispatch, feedback, handover, issue, operate, recovery
 from digest import events as pure
 from digest.model import DeliveryState as S
 from digest.model import IssueState
@@ -184,7 +184,7 @@ def what_is_put_off_outlives_the_issue(patch):
 
 @fault
 def a_resolution_does_not_see_that_the_issue_was_cancelled(patch):
-    patch.setattr(dispatch, "_ended", lambda *_: False)
+    patch.setattr(recovery, "_ended", lambda *_: False)
 
 
 @fault

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from digest import dispatch, feedback, handover, issue, operate
+from digest import dispatch, feedback, handover, issue, operate, recovery
 from digest.addresses import parse
 from digest.errors import IssueError
 from digest.events import Suppression
@@ -333,7 +333,7 @@ class Play:
         with self.w.store.read() as tx:
             row = issue.find(tx, ISSUE)
         self._stage, self.looked_up, self._provider, self._quiet = 0, {}, provider, meanwhile == "nothing"
-        dispatch.recover(self.w, Asked(self, provider, meanwhile), row)
+        recovery.recover(self.w, Asked(self, provider, meanwhile), row)
         self.restarted_up_to_voiding()
         self._stage = 3
         ended = self.state == "cancelled"
