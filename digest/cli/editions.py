@@ -59,7 +59,7 @@ def edition_show(
     as_json: Json = False,
 ) -> None:
     """One edition as it would leave, with links of nobody's."""
-    from digest.desk import editions
+    from digest.desk import editions, looking
 
     if sum(map(bool, (edition, reader, interests))) > 1:
         raise typer.BadParameter("--edition, --as and --interests exclude each other")
@@ -69,13 +69,13 @@ def edition_show(
         kept, name = editions.Editions(), context.obj
         ready = kept.ready(opened, name)
         if reader:
-            looked = editions.of_reader(opened, ready, reader)
+            looked = looking.of_reader(opened, ready, reader)
         elif interests:
-            looked = editions.of_imagined(ready, [one.strip() for one in interests.split(",") if one.strip()])
+            looked = looking.of_imagined(ready, [one.strip() for one in interests.split(",") if one.strip()])
         else:
             looked = kept.find(opened, name, edition or "imagined-reader")
-        shown = editions.page(opened, ready, looked)
-        files = editions.write(shown, to) if to is not None else ()
+        shown = looking.page(opened, ready, looked)
+        files = looking.write(shown, to) if to is not None else ()
     if as_json:
         told = {"issue": name, "edition": looked.name, "readers": looked.readers, "subject": shown.subject, "preheader": shown.preheader}
         bodies = {} if to else {"html": shown.html, "text": shown.text, "eml": shown.eml.decode("ascii", "replace")}

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from digest import review
-from digest.desk import editions, share
+from digest.desk import editions, looking, share
 from digest.errors import DigestError, LinkError
 from digest.lint.editions import Looked
 from digest.readiness import Ready
@@ -68,7 +68,7 @@ def mail(request: Request, token: str) -> Response:
     _, ready, looked = _found(request, token)
     if not looked:
         raise LinkError("there is nothing to show")
-    shown = editions.page(workspace_of(request), ready, looked[_chosen(request, looked)])
+    shown = looking.page(workspace_of(request), ready, looked[_chosen(request, looked)])
     html = shown.html or f"<pre>{_escaped(shown.text)}</pre>"
     return HTMLResponse(html, headers={"Content-Security-Policy": _CSP, "Cache-Control": "no-store"})
 

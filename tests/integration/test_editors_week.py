@@ -14,8 +14,9 @@ import pytest
 
 from digest import approval, dispatch, gather, interests, issue, jobs, readiness, rehearsal, review, select
 from digest.desk import cautions, compare, edits, share
-from digest.desk.editions import Editions, of_imagined, of_reader, page, write
+from digest.desk.editions import Editions
 from digest.desk.impact import impact_of_text
+from digest.desk.looking import of_imagined, of_reader, page, write
 from digest.desk.pieces import pieces
 from digest.edits import Change, Conflict, Edits
 from digest.errors import ConfigError, IssueError, IssueWaits, LinkError, RenderError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, get_args
 
 from digest import review
-from digest.desk import editions
+from digest.desk import looking
 from digest.errors import IssueError, RenderError
 from digest.lint.editions import Looked
 from digest.lint.letter import Letter
@@ -48,7 +48,7 @@ def find(table: Table, name: str, which: str) -> Shown:
         address = table.picked(rest)
         if address is None:
             raise IssueError("the desk has forgotten which reader that was; pick them again by their address")
-        looked = editions.of_reader(table.workspace(), composed.ready, address)
+        looked = looking.of_reader(table.workspace(), composed.ready, address)
         return Shown(composed, composed.ready, looked, which, "One reader on the list")
     last = table.last_lines(name)
     kept = last.find(which) if last is not None else None
@@ -74,7 +74,7 @@ def _imagined(ready: Ready, asked: str) -> Looked:
     follows = known if ids == "all" else [id for id in dict.fromkeys(ids.split("+")) if id in known]
     said = set(options.split("+")) if options else set()
     form: Form = next((one for one in get_args(Form) if one and one in said), "")
-    return editions.of_imagined(ready, follows, [one for one in Audience if one.value in said], form)
+    return looking.of_imagined(ready, follows, [one for one in Audience if one.value in said], form)
 
 
 def letter(table: Table, found: Shown) -> Letter:
