@@ -58,16 +58,15 @@ class Headers:
         await self.app(scope, receive, with_headers)
 
 
+def templates_in(folder: Path) -> Environment:
+    """The templates of pages in a folder: everything is escaped, and a name they do not know is an error."""
+    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
 @functools.cache
 def environment() -> Environment:
-    """The pages' templates; a name they do not know is an error."""
-    made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """The subscriber pages' templates."""
+    made = templates_in(Path(__file__).parent / "pages")
     made.globals["asset"] = asset
     return made
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastapi import Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.responses import HTMLResponse, Response
 
 from digest.accounts import Person, may
 from digest.signin import Session
-from digest.web.look import asset, workspace_of
+from digest.web.look import asset, templates_in, workspace_of
 
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -46,14 +46,8 @@ SECTIONS = (
 
 @functools.cache
 def environment() -> Environment:
-    """The admin's templates; a name they do not know is an error."""
-    made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """The admin's templates."""
+    made = templates_in(Path(__file__).parent / "pages")
     made.globals["asset"] = asset
     return made
 

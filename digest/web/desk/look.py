@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.responses import HTMLResponse, Response
 
 from digest.web import look as readers_pages
@@ -38,14 +38,8 @@ def headers(frames: str) -> dict[str, str]:
 
 @functools.cache
 def environment() -> Environment:
-    """The pages' templates; a name they do not know is an error."""
-    made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """The desk's templates."""
+    made = readers_pages.templates_in(Path(__file__).parent / "pages")
     made.filters["kb"] = lambda size: f"{size / 1024:.0f} KB"
     made.filters["segment"] = path_segment
     made.filters["words"] = lambda value: str(value).replace("_", " ")
