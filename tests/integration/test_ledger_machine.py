@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from sqlalchemy import update
 
+from digest import dispatch
 from digest.store import ledger, schema
 from digest.workspace import open_workspace
 from tests.support.clock import Clock
 from tests.support.ledger_faults import FAULTS
-from tests.support.ledger_play import LEASE, POLICIES, START, Play, plant, step
+from tests.support.ledger_play import ISSUE, LEASE, POLICIES, START, Play, plant, step
 
 NIGHTLY = os.environ.get("DIGEST_TEST_EXAMPLES") == "nightly"
 SEED = int(os.environ.get("DIGEST_TEST_SEED", "1"))
@@ -388,11 +389,12 @@ def perform(start, name):
     play.deep_every = 1
     function(play.play)
     play.to_the_end()
+    return play
 
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_the_promise_holds_in_this_order(start, name):
-    perform(start, name)
+    assert dispatch.status(perform(start, name).w, ISSUE).sum_is_right  # and every step of it was checked on its way
 
 
 def test_a_cancelled_issue_is_not_claimed_from_whatever_is_left_in_it(start):

@@ -77,7 +77,8 @@ def test_any_text_at_all_keeps_them_equal(texts):
         summary.model_copy(update={"title": title, "takeaway": takeaway, "limits": limits, "journal": journal})
         for summary in summaries()[:3]
     ]
-    compile_issue(TEMPLATES, LOOK, SLOT, pieces, INTERESTS)  # raises if its own trials differ
+    compiled = compile_issue(TEMPLATES, LOOK, SLOT, pieces, INTERESTS)  # raises if its own trials differ
+    assert {f"teaser:{n}" for n in range(3)} <= set(compiled.html.parts)
 
 
 def test_order_of_the_input_changes_nothing(compiled):

@@ -71,7 +71,8 @@ def test_every_use_of_an_unknown_name_counts(sources, use):
 
 def test_asking_whether_a_name_is_there_is_allowed(sources):
     change(sources, TEASER, "{{ teaser.takeaway }}", "{{ nope|default('') }}{{ teaser.takeaway if nope is not defined }}")
-    compile_sources(sources, sample.LOOK, sample.SLOT, sample.summaries(), sample.INTERESTS)
+    compiled = compile_sources(sources, sample.LOOK, sample.SLOT, sample.summaries(), sample.INTERESTS)
+    assert sample.summaries()[0].takeaway in "".join(compiled.html.parts["teaser:0"].pieces)
 
 
 def test_a_syntax_error_has_its_line(sources):
