@@ -1,21 +1,24 @@
 """The limited process in which editors' templates run; started by `render`, never imported by the rest.
 
-Reads its limits (one line of JSON) and one job (JSON) from stdin, writes one answer as JSON to stdout, and ends: no job meets what
-another left behind. Before a template runs, the process has given up memory, processor time, writing files and, by allowing no
-further file descriptor, every file and every socket. It may be started long before there is a job; without one it just ends.
+It loads everything, and forks for each job: the fork does that one and ends, so no job meets what another left behind. A fork reads
+its limits (one line of JSON) and its job (JSON) from stdin and writes its answer as JSON to stdout. Before a template runs, it has
+given up memory, processor time, writing files and, by allowing no further file descriptor, every file and every socket.
 """
 
 from __future__ import annotations
 
 import difflib
+import gc
 import json
 import os
 import re
 import resource
 import signal
+import socket
 import sys
-from collections.abc import Mapping
-from typing import Any
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 import jinja2
 from mjml import mjml2html
@@ -46,13 +49,43 @@ class Wrong(Exception):
         self.notes = notes
 
 
-def main() -> None:
-    """Do the job; whatever goes wrong in a template is part of the answer."""
+def main(door: int) -> None:
+    """For each job that comes through a socket, as three descriptors for a fork's standard streams, answer with the fork's exit code
+    in four bytes. Ends when whoever started it has gone, or does not need it any more.
+    """
     _warm_up()
-    line = sys.stdin.buffer.readline()
-    if not line:
-        return  # whoever started it has gone, or does not need it any more
-    limits = json.loads(line)
+    gc.freeze()  # forks share what is loaded, and do not go through it again
+    with socket.socket(fileno=door) as asks:
+        while (received := socket.recv_fds(asks, 1, 3))[0]:
+            child = os.fork()
+            if not child:
+                asks.close()
+                _end_with(received[1])
+            for descriptor in received[1]:
+                os.close(descriptor)
+            asks.sendall(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]).to_bytes(4, "big", signed=True))
+
+
+def _end_with(streams: Sequence[int]) -> NoReturn:
+    """Do the one job of a fork. It ends at once: an editor waits, and taking everything loaded apart again takes 40 ms."""
+    code = 1
+    try:
+        for descriptor, stream in enumerate(streams):
+            os.dup2(stream, descriptor)
+            os.close(stream)
+        _work()
+        sys.stdout.flush()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _work() -> None:
+    """Read the job and write the answer; whatever goes wrong in a template is part of it."""
+    limits = json.loads(sys.stdin.buffer.readline())
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, limits["output_bytes"])
     _limit(resource.RLIMIT_CPU, limits["cpu_s"], more=2)  # two seconds to say where it was
@@ -65,8 +98,6 @@ def main() -> None:
     job = json.load(sys.stdin.buffer)
     _limit(resource.RLIMIT_NOFILE, 3)
     json.dump(answer(job), sys.stdout)
-    sys.stdout.flush()
-    os._exit(0)  # an editor waits: taking everything loaded apart again takes 40 ms
 
 
 def _limit(what: int, value: int, *, more: int = 0) -> None:
@@ -268,7 +299,3 @@ def _likeness(fixed: str, line: str) -> float:
     """How much of what is fixed in a template's line stands, in order, in a rendered one."""
     matcher = difflib.SequenceMatcher(None, fixed, line.strip()[:2000], autojunk=False)
     return sum(block.size for block in matcher.get_matching_blocks() if block.size > 2) / max(len(fixed), 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from digest.problems import Problem
 
 SUFFIX = ".j2"
 _MAX_TEMPLATE_BYTES = 256 * 1024  # of all files together: far above any real look
+_MOST_KEPT = 2  # waiting processes, of some 50 MB each
 # The child imports these modules without the rest of the package, whose models would double its start-up time.
 _BOOT = """import sys, types
 sys.path.insert(0, {root!r})
@@ -26,7 +29,7 @@ package = types.ModuleType("digest.compose")
 package.__path__ = [{root!r} + "/digest/compose"]
 sys.modules["digest.compose"] = package
 from digest.compose.child import main
-main()
+main({door})
 """
 
 
@@ -98,49 +101,69 @@ def render(
     return Rendered(tuple(answer["documents"]), tuple(answer["phrases"]), problems)
 
 
-class _Child:
-    """A process that has everything loaded and waits for its one job."""
+class _Loaded:
+    """A process that has everything loaded, and forks for each job."""
 
     def __init__(self) -> None:
         root = str(Path(__file__).resolve().parents[2])
-        command = [sys.executable, "-I", "-X", "utf8", "-c", _BOOT.format(root=root)]
-        # Files instead of pipes for what it writes: the kernel then holds that to its limit, and neither side can block the other.
-        self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._door, theirs = socket.socketpair()
+        self._stderr = tempfile.TemporaryFile()
+        command = [sys.executable, "-I", "-X", "utf8", "-c", _BOOT.format(root=root, door=theirs.fileno())]
         try:
+            # A group of its own, so that a fork can be stopped with it.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=self._stdout, stderr=self._stderr, env={}, cwd="/", bufsize=0
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                env={},
+                cwd="/",
+                pass_fds=[theirs.fileno()],
+                process_group=0,
             )
         except OSError as error:
-            self._close()
+            self._door.close()
+            self._stderr.close()
             raise RenderError(f"templates: the process that renders them could not be started: {error}") from error
+        finally:
+            theirs.close()
 
     def do(self, job: bytes, limits: Limits) -> Any:
-        """Its answer. It has ended then."""
-        process, late = self._process, threading.Event()
+        """The answer to one job. Where that took too long, the process has ended with it."""
+        late = threading.Event()
 
         def stop() -> None:
             late.set()
-            process.kill()
+            self._kill()
 
         timer = threading.Timer(limits.wall_s, stop)
         timer.daemon = True
         timer.start()
-        try:
-            assert process.stdin is not None
-            # It reads all of this before it does anything else; if it dies meanwhile, its exit code tells of it.
-            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
-                for piece in (json.dumps(vars(limits)).encode() + b"\n", job):
-                    _write(pipe, piece)
-            code = process.wait()
+        # Files instead of pipes for what is written: the kernel then holds that to its limit, and neither side can block the other.
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+            try:
+                code = self._fork(json.dumps(vars(limits)).encode() + b"\n" + job, stdout, stderr)
+            finally:
+                timer.cancel()
             if late.is_set():
                 raise RenderError(f"templates: not finished after {limits.wall_s} s; is there a loop in a loop?")
             if code:
-                raise RenderError(f"templates: {_death(code, limits, _tail(self._stderr))}")
-            self._stdout.seek(0)
-            return json.loads(self._stdout.read(limits.output_bytes + 1))
-        finally:
-            timer.cancel()
-            self.end()
+                raise RenderError(f"templates: {_death(code, limits, _tail(stderr) or _tail(self._stderr))}")
+            stdout.seek(0)
+            return json.loads(stdout.read(limits.output_bytes + 1))
+
+    def _fork(self, said: bytes, stdout: IO[bytes], stderr: IO[bytes]) -> int:
+        """Its exit code."""
+        theirs, ours = os.pipe()
+        # A fork reads all of this before it does anything else; if it dies meanwhile, its exit code tells of it.
+        with contextlib.suppress(BrokenPipeError), open(ours, "wb") as pipe:
+            try:
+                socket.send_fds(self._door, [b"j"], [theirs, stdout.fileno(), stderr.fileno()])
+            finally:
+                os.close(theirs)
+            pipe.write(said)
+        code = self._door.recv(4)
+        return int.from_bytes(code, "big", signed=True) if code else self._process.wait()
 
     @property
     def waits(self) -> bool:
@@ -149,79 +172,84 @@ class _Child:
 
     def end(self) -> None:
         """Stop it, whatever it does."""
-        if self.waits:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._close()
-
-    def _close(self) -> None:
-        self._stdout.close()
+        self._kill()
+        self._process.wait()
+        self._door.close()
         self._stderr.close()
 
-
-def _write(pipe: IO[bytes], data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[pipe.write(view) :]
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
-class _Spare:
-    """The child that waits for the next job, where one is kept."""
+class _Kept:
+    """The loaded processes that wait for the next job, where any are kept."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept = 0
-        self._child: _Child | None = None
+        self._wanted = 0
+        self._waiting: list[_Loaded] = []
 
-    def take(self) -> _Child:
-        """The one that waits, else a new one."""
+    def take(self) -> _Loaded:
+        """One that waits, else a new one."""
         with self._lock:
-            child, self._child = self._child, None
-        if child is not None:
-            if child.waits:
-                return child
-            child.end()
-        return _Child()
+            found = self._waiting.pop() if self._waiting else None
+        if found is not None:
+            if found.waits:
+                return found
+            found.end()
+        return _Loaded()
+
+    def give(self, loaded: _Loaded) -> None:
+        """Let it wait for the next job, if that is wanted."""
+        with self._lock:
+            keep = self._wanted and len(self._waiting) < _MOST_KEPT and loaded.waits
+            if keep:
+                self._waiting.append(loaded)
+        if not keep:
+            loaded.end()
 
     def renew(self) -> None:
         """Have one waiting again, if that is wanted."""
+        if self._wanted and not self._waiting:
+            self.give(_Loaded())
+
+    def want(self, by: int) -> None:
+        """Count who wants one; without anybody those that wait end."""
         with self._lock:
-            if self._kept and self._child is None:
-                self._child = _Child()
-
-    def keep(self, by: int) -> None:
-        """Count who wants one; without anybody the one that waits ends."""
-        with self._lock:
-            self._kept += by
-            child = None if self._kept else self._child
-            self._child = self._child if self._kept else None
-        if child is not None:
-            child.end()
+            self._wanted += by
+            ended = [] if self._wanted else self._waiting
+            self._waiting = self._waiting if self._wanted else []
+        for loaded in ended:
+            loaded.end()
 
 
-_spare = _Spare()
+_kept = _Kept()
 
 
 @contextlib.contextmanager
 def kept_ready() -> Iterator[None]:
-    """While this is open, the process for the next rendering is started beforehand: an editor who saves a template does not wait
-    for Python to start. It renders once, under the same limits, and ends, as every other does.
+    """While this is open, a process that has everything loaded waits for the next rendering: an editor who saves a template does not
+    wait for Python to start. Each rendering has a fork of its own, under its own limits.
     """
-    _spare.keep(1)
+    _kept.want(1)
     try:
-        _spare.renew()
+        _kept.renew()
         yield
     finally:
-        _spare.keep(-1)
+        _kept.want(-1)
 
 
 def _run(job: bytes, limits: Limits) -> Any:
+    loaded = _kept.take()
     try:
-        return _spare.take().do(job, limits)
-    finally:
-        _spare.renew()
+        answer = loaded.do(job, limits)
+    except BaseException:
+        loaded.end()  # a fork of it may still be at work
+        _kept.renew()
+        raise
+    _kept.give(loaded)
+    return answer
 
 
 def _tail(stderr: IO[bytes]) -> str:

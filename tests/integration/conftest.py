@@ -9,9 +9,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from digest.compose.render import kept_ready
 from digest.store import open_store
 from digest.store.schema import metadata
 from tests.support.postgres import NoServer, Server, start_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rendering():
+    """The process that renders is loaded once for all tests: starting it takes longer than what it renders in most of them."""
+    with kept_ready():
+        yield
 
 
 @pytest.fixture(scope="session")

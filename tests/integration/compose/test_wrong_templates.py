@@ -225,7 +225,7 @@ def test_nothing_can_be_opened_once_templates_run(sources, monkeypatch):
     from digest.compose import render as parent
 
     probe = parent._BOOT.replace(
-        "main()\n",
+        "main({door})\n",
         "import digest.compose.child as c\n"
         "def probe(job):\n"
         "    import socket\n"
@@ -238,8 +238,9 @@ def test_nothing_can_be_opened_once_templates_run(sources, monkeypatch):
         "    return dict(documents=found, phrases=[__import__('os').environ.get('PATH', 'none')], notes=[])\n"
         "real = c.answer\n"
         "c.answer = lambda job: probe(job) if 'real' in job['common'] else real(job)\n"
-        "main()\n",
+        "main({door})\n",
     )
+    monkeypatch.setattr(parent, "_kept", parent._Kept())
     monkeypatch.setattr(parent, "_BOOT", probe)
     rendered = render({}, {"real": 1}, [], [], Limits(5, 30, 2**29, 2**20))
     assert rendered.documents == ("24", "24", "24") and rendered.phrases == ("none",)
