@@ -12,7 +12,23 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, literal, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Select,
+    String,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.sql.selectable import LABEL_STYLE_TABLENAME_PLUS_COL
 
 from digest.model import DeliveryState, IssueState, Status
@@ -24,7 +40,6 @@ from digest.vault import Vault
 SEALED = "hook"  # the field that addresses and secrets of hooks are sealed as
 # In the words of the index, so that both databases see that it holds all that is looked for.
 _OPEN = text("hook_event.state IN ('waiting', 'inflight')")
-_COLUMNS = ("event", "hook_id", "kind", "at", "data", "state", "state_at", "next_at")
 
 
 # --- what happened -------------------------------------------------------------------------------------------------------
@@ -51,11 +66,11 @@ def issue_event(tx: Connection, issue: int, kind: str, at: datetime) -> None:
         "local_date": local_date.isoformat(),
         "counts": {"planned": sum(counts.values()), **{state.value: n for state, n in counts.items() if state.value != "planned"}},
     }
-    tx.execute(insert(t.hook_event).from_select(_COLUMNS, _told(kind, at, literal(json.dumps(data)))))
+    tx.execute(_OF_ISSUE, {**_named(kind, at), "data": json.dumps(data)})
 
 
 def _anybody(tx: Connection) -> bool:
-    return bool(tx.execute(select(exists().where(t.hook.c.disabled_at.is_(None)))).scalar())
+    return bool(tx.execute(_ANYBODY).scalar())
 
 
 def kind_of(old: str | None, new: Status) -> str:
@@ -77,22 +92,39 @@ def kind_of(old: str | None, new: Status) -> str:
             return "reader.forgotten"
 
 
-def reader_event(tx: Connection, whom: ColumnElement[bool], kind: str, at: datetime, reason: str = "") -> None:
-    """Something became of the reader whom ``whom`` finds, one at most. ``reason`` is a word of ours."""
-    if not kind:
-        return
-    ending = f'", "reason": "{reason}"}}' if reason else '"}'
-    data = literal('{"reader": "').concat(t.subscriber.c.sid).concat(ending)  # both are plain letters
-    told_of = _told(kind, at, data).select_from(t.hook.join(t.subscriber, whom))
-    tx.execute(insert(t.hook_event).from_select(_COLUMNS, told_of))
+def reader_event(tx: Connection, row: int, kind: str, at: datetime) -> None:
+    """Something became of a reader."""
+    if kind:
+        tx.execute(_OF_READER, {**_named(kind, at), "row": row, "ending": '"}'})
 
 
-def _told(kind: str, at: datetime, data: ColumnElement[str]) -> Select[Any]:
+def address_event(tx: Connection, address_index: bytes, kind: str, at: datetime, reason: str) -> None:
+    """Something became of the reader with that address, if there is one. ``reason`` is a word of ours."""
+    tx.execute(_OF_ADDRESS, {**_named(kind, at), "address_index": address_index, "ending": f'", "reason": "{reason}"}}'})
+
+
+def _named(kind: str, at: datetime) -> dict[str, Any]:
+    return {"event": secrets.token_hex(16), "kind": kind, "family": f"{kind.partition('.')[0]}.*", "at": at}
+
+
+def _telling(data: ColumnElement[str], whom: ColumnElement[bool] | None = None) -> Insert:
     """The new rows: one for each hook that wants to be told of it."""
-    h, topics, moment = t.hook.c, t.hook_topic.c, literal(at, t.Instant())
-    wants = select(topics.hook_id).where(topics.topic.in_([kind, f"{kind.partition('.')[0]}.*", "*"]))
-    values = (literal(secrets.token_hex(16)), h.id, literal(kind), moment, data, literal("waiting"), moment, moment)
-    return select(*values).where(h.disabled_at.is_(None), h.id.in_(wants))
+    h, topics, moment = t.hook.c, t.hook_topic.c, bindparam("at", type_=t.Instant())
+    wants = select(topics.hook_id).where(topics.topic.in_([bindparam("kind"), bindparam("family"), "*"]))
+    event, kind, waiting = bindparam("event", type_=String()), bindparam("kind", type_=String()), literal("waiting")
+    chosen = select(event, h.id, kind, moment, data, waiting, moment, moment).where(h.disabled_at.is_(None), h.id.in_(wants))
+    if whom is not None:
+        chosen = chosen.select_from(t.hook.join(t.subscriber, whom))
+    columns = ("event", "hook_id", "kind", "at", "data", "state", "state_at", "next_at")
+    return insert(t.hook_event).from_select(columns, chosen)
+
+
+# Made once: every change of a reader asks one of them, and building it anew would cost ten times what the database needs.
+_READER = literal('{"reader": "').concat(t.subscriber.c.sid).concat(bindparam("ending", type_=String()))  # all plain letters
+_OF_READER = _telling(_READER, t.subscriber.c.id == bindparam("row"))
+_OF_ADDRESS = _telling(_READER, t.subscriber.c.address_index == bindparam("address_index"))
+_OF_ISSUE = _telling(bindparam("data", type_=String()))
+_ANYBODY = select(exists().where(t.hook.c.disabled_at.is_(None)))
 
 
 # --- handing over --------------------------------------------------------------------------------------------------------

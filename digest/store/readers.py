@@ -75,4 +75,4 @@ def blank(tx: Connection, vault: Vault, row: int, index: bytes) -> None:
         "large_print": False,
     }
     tx.execute(update(t.subscriber).where(t.subscriber.c.id == row).values(**nobody))
-    hooks.reader_event(tx, t.subscriber.c.id == row, "reader.forgotten", at)
+    hooks.reader_event(tx, row, "reader.forgotten", at)

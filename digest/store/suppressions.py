@@ -43,7 +43,7 @@ def put(tx: Connection, address_index: bytes, new: Suppression) -> bool:
         )
         if old is None or old.reason != kept.reason:
             kind = "reader.bounced" if kept.reason == "bounce" else "reader.suppressed"
-            hooks.reader_event(tx, t.subscriber.c.address_index == address_index, kind, now(tx), kept.reason)
+            hooks.address_event(tx, address_index, kind, now(tx), kept.reason)
     if new.reason == "complaint":
         stays = t.subscriber.c.status != Status.SUPPRESSED.value
         ended = {"status": Status.SUPPRESSED.value, "status_at": now(tx)}
@@ -66,8 +66,8 @@ def leave(tx: Connection, subscriber: int, at: datetime, source: str, status: St
     stays = (Status.SUPPRESSED,) if status is Status.SUPPRESSED else (Status.SUPPRESSED, Status.UNSUBSCRIBED)
     c, moved_at = t.subscriber.c, now(tx)
     whom = (c.id == subscriber) & c.status.not_in([one.value for one in stays])
-    hooks.reader_event(tx, whom, "reader.left", moved_at)
-    tx.execute(update(t.subscriber).where(whom).values(status=status.value, status_at=moved_at))
+    if tx.execute(update(t.subscriber).where(whom).values(status=status.value, status_at=moved_at)).rowcount:
+        hooks.reader_event(tx, subscriber, "reader.left", moved_at)
     return True
 
 
