@@ -139,9 +139,9 @@ def add_hook(workspace: Workspace, url: str, *topics: str, **more: Any) -> str:
 
 
 def let_pass(workspace: Workspace, seconds: float) -> None:
-    """Let so much time pass for everything that waits."""
+    """Let so much time pass for everything that waits. When it happened stays, for that is told."""
     ago = timedelta(seconds=seconds)
-    columns = {t.hook_event: ("at", "state_at", "next_at"), t.hook: ("made_at", "old_until", "failing_since", "rest_until", "disabled_at")}
+    columns = {t.hook_event: ("state_at", "next_at"), t.hook: ("made_at", "old_until", "failing_since", "rest_until", "disabled_at")}
     with workspace.store.write() as tx:
         for table, names in columns.items():
             for row in tx.execute(select(table)).all():
