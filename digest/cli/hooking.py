@@ -35,7 +35,7 @@ def hooks_add(
     if as_json:
         print_json({"id": made.hid, "secret": secret})
         return
-    typer.echo(f"Webhook {made.hid} is told of {', '.join(made.topics)}.")
+    typer.echo(f"Webhook {made.hid} is told of {keeping.topics(made)}.")
     if with_addresses:
         typer.echo("It is told readers' addresses: whoever runs the receiver learns who reads this newsletter.")
     _tell_secret(secret)
@@ -55,7 +55,7 @@ def hooks_list(workspace: Folder = HERE, as_json: Json = False) -> None:
     with open_(workspace) as opened:
         found = keeping.every(opened)
     if as_json:
-        print_json([{**{k: v for k, v in one._asdict().items() if k not in ("row", "hid")}, "id": one.hid} for one in found])
+        print_json([{"id": one.hid, **one._asdict(), "url": keeping.place(one)} for one in found])
         return
     for one in found:
         words = [f"{one.waiting} waiting"]
@@ -66,7 +66,7 @@ def hooks_list(workspace: Folder = HERE, as_json: Json = False) -> None:
         elif one.failing_since:
             words.append(f"failing since {one.failing_since:%Y-%m-%d %H:%M} UTC")
         typer.echo(f"{one.hid}  {keeping.place(one)}")
-        typer.echo(f"          {', '.join(one.topics)}; {', '.join(words)}")
+        typer.echo(f"          {keeping.topics(one)}; {', '.join(words)}")
     typer.echo(f"{count(len(found), 'webhook')}." if found else "No webhook yet: `digest hooks add URL --events LIST`.")
 
 
@@ -79,7 +79,7 @@ def hooks_test(hid: Hid, workspace: Folder = HERE) -> None:
     with open_(workspace) as opened:
         answer = keeping.test(opened, hid)
     if answer.status is None or not 200 <= answer.status < 300:
-        fail(keeping.said(answer))
+        fail(f"the test failed: {keeping.said(answer)}")
     typer.echo(f"Handed over: {keeping.said(answer)}.")
 
 

@@ -150,8 +150,13 @@ def place(hook: Hook) -> str:
     return shown(hook.url)
 
 
+def topics(hook: Hook) -> str:
+    """What it is told of, in words."""
+    return "everything" if "*" in hook.topics else ", ".join(hook.topics)
+
+
 def said(answer: Answer) -> str:
     """An answer to a test in a few words."""
     if answer.status is None:
-        return f"not handed over: {answer.trouble}"
+        return answer.trouble
     return f"it answered {answer.status}" + ("" if 200 <= answer.status < 300 else ", which counts as a failure")

@@ -43,7 +43,13 @@ def check_url(url: str, settings: Hooks) -> str:
         host, port = parsed.host, parsed.port or {"http": 80, "https": 443}.get(parsed.scheme, 0)
     except (httpx2.InvalidURL, UnicodeError, ValueError) as error:
         raise HookError(f"that is not an address: {error}") from error
-    if parsed.scheme not in ("http", "https") or not host or len(url) > LONGEST_URL or " " in url or not (url.isascii() and url.isprintable()):
+    if (
+        parsed.scheme not in ("http", "https")
+        or not host
+        or len(url) > LONGEST_URL
+        or " " in url
+        or not (url.isascii() and url.isprintable())
+    ):
         raise HookError("a webhook needs an address such as https://example.org/hooks/digest")
     if parsed.userinfo or parsed.fragment:
         raise HookError("an address with a user name, a password or a # is not supported: the signature says who is calling")

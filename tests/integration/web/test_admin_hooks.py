@@ -143,7 +143,7 @@ def test_the_same_by_commands(site, receiver, monkeypatch, capsys):
     assert "reader.left" in failed and "waits, 1 attempt, it answered 500" in failed and "again at" in failed
     assert json.loads(types("deliveries", "--failed", "--json")[1])[0]["status"] == 500
     code, out, err = types("test", made["id"])
-    assert (code, out) == (1, "") and "it answered 500" in err
+    assert (code, out) == (1, "") and "the test failed: it answered 500" in err
     del receiver.behave["/cli?key=hush"]
     assert "it answered 204" in types("test", made["id"])[1]
     assert "two signatures" in types("rotate", made["id"])[1]
