@@ -2,7 +2,9 @@
 
 import json
 import random
+import re
 import threading
+import time
 from collections import Counter
 from datetime import date, timedelta
 
@@ -24,7 +26,7 @@ from digest.store import schema as t
 from digest.workspace import open_workspace
 from tests.support.feedback import add_people, bare_workspace
 from tests.support.hooks import add_hook, let_pass, receiving, wait_for, written
-from tests.support.make import CONFIG, make_workspace, write_summary
+from tests.support.make import CONFIG, REPOSITORY, make_workspace, write_summary
 
 DAY_S = 86_400
 
@@ -219,6 +221,23 @@ def test_secrets_and_addresses_lie_sealed_and_survive_a_new_key(letter, receiver
     assert "hush" not in keeping.place(keeping.find(letter, made.hid))
     with letter.store.read() as tx:
         assert all("hush" not in row.detail for row in tx.execute(t.audit.select()))
+
+
+def test_the_guide_names_every_event_and_its_code_checks_what_it_shows(monkeypatch):
+    guide = (REPOSITORY / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    assert all(f"`{kind}`" in guide for kind in (*KINDS, "hook.test"))
+    code = re.search(r"```python\n(.*?)```", guide, re.DOTALL)[1]
+    example = re.search(r"webhook-id: (\S+)\nwebhook-timestamp: (\d+)\nwebhook-signature: (\S+)\n\n(.*?)```", guide, re.DOTALL)
+    sent = {"webhook-id": example[1], "webhook-timestamp": example[2], "webhook-signature": example[3]}
+    body = example[4].replace("\n", "").encode()
+    names: dict[str, object] = {}
+    exec(code, names)  # it is our own guide's
+    secret = re.search(r"whsec_[A-Za-z0-9+/]{32}", guide)[0]
+    monkeypatch.setattr(time, "time", lambda: float(example[2]) + 10)
+    assert names["is_ours"](secret, sent, body)
+    assert not names["is_ours"](secret, sent, body + b" ") and not names["is_ours"](secret, {**sent, "webhook-id": "msg_2"}, body)
+    monkeypatch.setattr(time, "time", lambda: float(example[2]) + 301)
+    assert not names["is_ours"](secret, sent, body)
 
 
 # --- receivers that fail -------------------------------------------------------------------------------------------------
