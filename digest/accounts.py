@@ -64,6 +64,8 @@ ACTIONS: Mapping[str, Role] = MappingProxyType(
         "people.change": Role.ADMIN,
         "audit.see": Role.ADMIN,
         "audit.export": Role.ADMIN,
+        "hooks.see": Role.ADMIN,
+        "hooks.change": Role.ADMIN,  # who is told of issues and readers, and the secrets that sign
         "settings.see": Role.ADMIN,
     }
 )
@@ -80,6 +82,7 @@ FRESH = frozenset(
         "readers.erase",
         "people.change",
         "audit.export",
+        "hooks.change",
     }
 )
 

@@ -1,4 +1,4 @@
-"""What wakes the scheduler: two timers in a process, one that acts and one that shows that the process lives.
+"""What wakes the scheduler: timers in a process, one that acts, one that tells webhooks, one that shows that the process lives.
 
 The timers only tick; what is due, `schedule` asks the calendar and the ledger. Each tick opens the workspace anew, so that it
 goes by what config.yaml says now.
@@ -23,7 +23,7 @@ from digest.workspace import open_workspace
 
 log = logging.getLogger(__name__)
 
-TICK_S, BEAT_S = 20, 20
+TICK_S, BEAT_S, HOOKS_S = 20, 20, 10
 
 
 class Clockwork:
@@ -49,6 +49,18 @@ class Clockwork:
             self._say("scheduler", "tick", f"failed: {error if isinstance(error, DigestError) else type(error).__name__}")
         finally:
             self._busy_since = None
+
+    def tell(self) -> None:
+        """Tell webhooks what waits for them. Apart from the tick: an issue may go out for hours, and a receiver may hang."""
+        from digest.hooks import telling
+
+        if self._halt.is_set():
+            return
+        try:
+            with open_workspace(self._path, acting=WHO) as workspace:
+                telling.hand_over(workspace, halt=self._halt)
+        except Exception as error:  # as above
+            self._say("webhooks", "tell", f"failed: {error if isinstance(error, DigestError) else type(error).__name__}")
 
     def _say(self, subject: str, act: str, words: str) -> None:
         """Once, until there is something else to say: an issue waits for approval through hundreds of ticks."""
@@ -80,13 +92,14 @@ def running(path: Path) -> Iterator[Clockwork]:
     # Intervals of seconds, in memory: none of the timer's own ideas about days, zones and missed runs is used.
     timer = BackgroundScheduler(
         jobstores={"default": MemoryJobStore()},
-        executors={"default": ThreadPoolExecutor(2)},
+        executors={"default": ThreadPoolExecutor(3)},
         timezone=UTC,
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     now = datetime.now(UTC)
     timer.add_job(clockwork.beat, "interval", seconds=BEAT_S, next_run_time=now)
     timer.add_job(clockwork.tick, "interval", seconds=TICK_S, next_run_time=now)
+    timer.add_job(clockwork.tell, "interval", seconds=HOOKS_S, next_run_time=now)
     # A tick that takes longer than its interval is no news: the issue is being sent.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     timer.start()

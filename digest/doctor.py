@@ -39,7 +39,7 @@ def examine_all(path: Path) -> tuple[Finding, ...]:
     looks: list[Callable[[], Iterator[Finding]]] = [lambda: _keys(config, path)]
     if file is not None:
         looks += [lambda: _disk(file), lambda: _rights(path, file), lambda: _database(config, path, file)]
-    looks += [lambda: _settings(config), lambda: provider(config, path)]
+    looks += [lambda: _webhooks(config, path, file), lambda: _settings(config), lambda: provider(config, path)]
     for look in looks:
         try:
             findings.extend(look())
@@ -190,6 +190,28 @@ def _database(config: Config, path: Path, file: Path) -> Iterator[Finding]:
         yield warning("issues", f"{name} is paused: {reason}", f"`digest resume {name}` lets it go on")
     if found.unsure:
         yield warning("issues", f"of {found.unsure} hand-overs the outcome is not known", "`digest reconcile`, then `digest held`")
+
+
+def _webhooks(config: Config, path: Path, file: Path | None) -> Iterator[Finding]:
+    """Whether other programs that want to be told are."""
+    if file is not None and not file.exists():
+        return
+    from digest.store import database, hooks
+
+    secret = config.secret_key.get_secret_value() if config.secret_key else None
+    store = database.open_empty(path, config.store.url, secret)
+    try:
+        with store.read() as tx:
+            found = hooks.troubled(tx) if database.version(tx) == database.HEAD else []
+    finally:
+        store.close()
+    for one in found:
+        if one.disabled_at is not None:
+            said = f"{one.hid} is disabled since {one.disabled_at:%Y-%m-%d %H:%M} UTC: {one.why}"
+            yield warning("webhooks", said, f"`digest hooks test {one.hid}`, then `digest hooks enable {one.hid}`, or remove it")
+        else:
+            said = f"{one.hid} does nothing but fail since {one.failing_since:%Y-%m-%d %H:%M} UTC"
+            yield warning("webhooks", said, f"look at its receiver; `digest hooks deliveries {one.hid} --failed` tells what it answers")
 
 
 # --- settings ------------------------------------------------------------------------------------------------------------

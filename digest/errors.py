@@ -67,3 +67,7 @@ class DeliveryUncertain(DeliveryError):
 
 class AccountError(DigestError):
     """What was asked of somebody's account cannot be done: no such person, a weak password, the last admin."""
+
+
+class HookError(DigestError):
+    """What was asked of an outgoing webhook cannot be done: no such hook, no such event, an address that may not be told."""

@@ -7,6 +7,7 @@ from sqlalchemy import LargeBinary, Table, select, update
 from digest import audit
 from digest.errors import ConfigError
 from digest.model import Frozen
+from digest.store import hooks
 from digest.store import schema as t
 from digest.vault import add_secret
 from digest.workspace import Workspace
@@ -19,6 +20,7 @@ _SEALED: tuple[tuple[Table, str, str], ...] = (
     (t.mail, "body", "mail"),
     (t.event_inbox, "body", "event"),
     (t.person, "totp", "totp"),
+    *((t.hook, column, hooks.SEALED) for column in ("url", "secret", "old_secret")),
 )
 _LOOKED_UP = {"address_index"}  # hashes, not sealed: they stay with the first secret
 _PAGE = 200

@@ -14,6 +14,8 @@ from email.utils import format_datetime, parseaddr
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Connection
+
 from digest import compose, tokens
 from digest.addressing import envelope
 from digest.compose.parts import Body, Part, escape
@@ -114,6 +116,21 @@ def failed(slot: Slot, why: str, *, waits: bool) -> Letter:
     )
 
 
+def hook_disabled(hid: str, host: str, why: str, waiting: int) -> Letter:
+    """An outgoing webhook is told nothing more. Its host is named, never its whole address, which may hold a key."""
+    left = f"{waiting} {'event waits' if waiting == 1 else 'events wait'} for it" if waiting else "Nothing waits for it"
+    return Letter(
+        subject=f"Webhook {hid} is disabled",
+        paragraphs=(
+            f"The webhook {hid} to {host} is told nothing more: {why}.",
+            f"{left}. What happens from now on is not kept for it.",
+            f"Once the receiver is mended, see whether it answers, and enable it; what waits is handed over then:\n"
+            f"  digest hooks test {hid}\n  digest hooks enable {hid}",
+            f"Or take it away:\n  digest hooks remove {hid}",
+        ),
+    )
+
+
 def _rule_says(workspace: Workspace, slot: Slot) -> bool:
     rule = workspace.config.cadences.get(slot.cadence)
     return rule is None or rule.approval == "required"
@@ -132,9 +149,14 @@ def tell(workspace: Workspace, subject: str, kind: str, letter: Letter) -> str:
     if not workspace.config.editors:
         return ""
     with workspace.store.write() as tx:
-        new = sum(notices.put(tx, subject, kind, _key(workspace, one), letter.model_dump_json()) for one in workspace.config.editors)
+        new = put(tx, workspace, subject, kind, letter)
     told = tell_again(workspace)
     return f"told {told} of {new} editors ({kind})" if new else ""
+
+
+def put(tx: Connection, workspace: Workspace, subject: str, kind: str, letter: Letter) -> int:
+    """Write a letter down for every editor in ``tx``; `tell_again` sends it. Returns for how many it is new."""
+    return sum(notices.put(tx, subject, kind, _key(workspace, one), letter.model_dump_json()) for one in workspace.config.editors)
 
 
 def tell_again(workspace: Workspace) -> int:

@@ -107,3 +107,11 @@ def print_json(value: Any) -> None:
 def count(n: int, word: str, many: str | None = None) -> str:
     """``1 line``, ``2 lines``."""
     return f"{n} {word}" if n == 1 else f"{n} {many or word + 's'}"
+
+
+def tell_hooks(workspace: Workspace) -> None:
+    """Hand over to webhooks what a command brought about. That it cannot be is no failure of the command: it waits."""
+    from digest.hooks import telling
+
+    if why := telling.after_a_step(workspace):
+        typer.echo(f"webhooks: not told yet: {why}", err=True)

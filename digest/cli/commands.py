@@ -34,6 +34,7 @@ from digest.cli import care
 from digest.cli import mailing
 from digest.cli import accounts
 from digest.cli import auditing
+from digest.cli import hooking
 # isort: on
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "editions",
     "feedback",
     "help_text",
+    "hooking",
     "lists",
     "looking",
     "mailing",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.base import HERE, Cadence, DryRun, Folder, Issue, Json, On, app, count, open_, print_json
+from digest.cli.base import HERE, Cadence, DryRun, Folder, Issue, Json, On, app, count, open_, print_json, tell_hooks
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="With queue: procrastinate: wait until the workers have done it.")]
 
@@ -129,6 +129,7 @@ def send(
             else:
                 with opened.store.alone():
                     sent = dispatch.send(opened, name, progress)
+            tell_hooks(opened)
     print_json(sent.model_dump(mode="json")) if as_json else show.sent(sent)
 
 
@@ -162,4 +163,5 @@ def run(
         else:
             with opened.store.alone():
                 report = jobs.run(opened, cadence, progress)
+        tell_hooks(opened)
     print_json(report.model_dump(mode="json")) if as_json else show.ran(report)

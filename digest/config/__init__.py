@@ -7,6 +7,7 @@ only. A mistake is a ``ConfigError`` that names file, line and key, and what wou
 from digest.config.admin import Admin, LoginBudgets
 from digest.config.cadences import Cadence, Ordinal, Schedule, Weekday
 from digest.config.delivery import Brake, DeliverySettings, OutboxSettings, SendGridSettings, SmtpSettings, SoftBounces, WarmUp
+from digest.config.hooks import Hooks
 from digest.config.pages import PAGE_LANGUAGES, Budgets, Pages, Theme
 from digest.config.reading import SECRETS, examine, load
 from digest.config.sources import FeedSource, Fetch, FolderSource, JsonSource, PageSource, Source, SourceBase, TextSource
@@ -23,6 +24,7 @@ __all__ = [
     "FeedSource",
     "Fetch",
     "FolderSource",
+    "Hooks",
     "JsonSource",
     "LoginBudgets",
     "Newsletter",

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from digest.config.admin import Admin
 from digest.config.cadences import Cadence, Schedule
 from digest.config.delivery import DeliverySettings
+from digest.config.hooks import Hooks
 from digest.config.pages import Pages
 from digest.config.sources import Fetch, Source
 from digest.config.values import HttpsUrl, Language, Mailbox, Zone
@@ -57,13 +58,14 @@ class Store(Frozen):
 
 class Retention(Frozen):
     """For how many days what is only needed for a while is kept: the provider's events, the record of each attempt, sign-ups
-    that nobody confirmed, the note of a mail that left, and those who left; None keeps them.
+    that nobody confirmed, the note of a mail that left, what webhooks were told, and those who left; None keeps them.
     """
 
     events_days: Annotated[int, Field(ge=7)] = 30
     attempts_days: Annotated[int, Field(ge=30)] = 400
     unconfirmed_days: Annotated[int, Field(ge=1, le=60)] = 7
     mail_days: Annotated[int, Field(ge=30, le=3650)] = 30
+    hooks_days: Annotated[int, Field(ge=7, le=3650)] = 30
     left_days: Annotated[int, Field(ge=1)] | None = 365
 
 
@@ -87,6 +89,7 @@ class Config(BaseSettings):
     fetch: Fetch = Fetch()
     pages: Pages = Pages()
     admin: Admin = Admin()
+    hooks: Hooks = Hooks()
     retention: Retention = Retention()
     secret_key: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     smtp_password: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None

@@ -44,7 +44,9 @@ class Transport(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         url = httpcore2.URL(scheme=request.url.raw_scheme, host=request.url.raw_host, port=request.url.port, target=request.url.raw_path)
         answer = self._pool.handle_request(
-            httpcore2.Request(method=request.method, url=url, headers=request.headers.raw, content=b"", extensions=request.extensions)
+            httpcore2.Request(
+                method=request.method, url=url, headers=request.headers.raw, content=request.read(), extensions=request.extensions
+            )
         )
         return httpx2.Response(status_code=answer.status, headers=answer.headers, stream=_Stream(answer), extensions=answer.extensions)
 
@@ -67,10 +69,10 @@ class _Stream(httpx2.SyncByteStream):
 
 
 class Vetted(httpcore2.NetworkBackend):
-    """Connects to public addresses only, and lets nothing last beyond the deadline."""
+    """Connects to public addresses only, and lets nothing last beyond the deadline. ``setting`` names what lists the exceptions."""
 
-    def __init__(self, allow: Iterable[str], deadline: float, resolve: Resolve | None) -> None:
-        self._allow, self._deadline, self._resolve = tuple(allow), deadline, resolve or _resolve
+    def __init__(self, allow: Iterable[str], deadline: float, resolve: Resolve | None, setting: str = "fetch.allow") -> None:
+        self._allow, self._deadline, self._resolve, self._setting = tuple(allow), deadline, resolve or _resolve, setting
         self._sockets = httpcore2.SyncBackend()
 
     def connect_tcp(
@@ -84,8 +86,8 @@ class Vetted(httpcore2.NetworkBackend):
             for address in addresses:
                 if why := not_public(address):
                     raise SourceError(
-                        f"{bare} is inside a private network ({address}: {why}) and is not read;"
-                        f" if it is yours, add {host_port(bare, port)} to fetch.allow"
+                        f"{bare} is inside a private network ({address}: {why}) and is not asked;"
+                        f" if it is yours, add {host_port(bare, port)} to {self._setting}"
                     )
         failure: Exception | None = None
         for address in addresses[:4]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, sele
 
 from digest.model import DeliveryState as S
 from digest.model import IssueState
-from digest.store import moves
+from digest.store import hooks, moves
 from digest.store import schema as t
 from digest.store.database import now
 
@@ -93,12 +93,16 @@ def decisions(tx: Connection, subject: str) -> list[tuple[datetime, str, str, st
 
 def pause(tx: Connection, issue: int, reason: str) -> None:
     """Nothing more of the issue is claimed until it is resumed; what is being handed over ends as it ends."""
-    tx.execute(update(t.issue).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None)).values(paused_at=now(tx), pause_reason=reason))
+    at, going = now(tx), (t.issue.c.id == issue) & t.issue.c.paused_at.is_(None)
+    if tx.execute(update(t.issue).where(going).values(paused_at=at, pause_reason=reason)).rowcount:
+        hooks.issue_event(tx, issue, "issue.paused", at)
 
 
 def resume(tx: Connection, issue: int) -> None:
     """The issue may go on."""
-    tx.execute(update(t.issue).where(t.issue.c.id == issue).values(paused_at=None, pause_reason=""))
+    paused = (t.issue.c.id == issue) & t.issue.c.paused_at.is_not(None)
+    if tx.execute(update(t.issue).where(paused).values(paused_at=None, pause_reason="")).rowcount:
+        hooks.issue_event(tx, issue, "issue.resumed", now(tx))
 
 
 def cancel(tx: Connection, issue: int, who: str = "digest") -> int:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select
 
+from digest.model import IssueState
+from digest.store import hooks
 from digest.store import schema as t
 from digest.store.database import now
 
@@ -22,8 +24,11 @@ class Move(NamedTuple):
 
 
 def record(tx: Connection, issue: int, who: str, old: str, new: str, detail: str = "") -> None:
-    """Keep a move. ``who`` is an account, or the part of the program that acted."""
-    tx.execute(insert(t.issue_move).values(issue_id=issue, at=now(tx), who=who, old=old, new=new, detail=detail))
+    """Keep a move, and tell it. ``who`` is an account, or the part of the program that acted."""
+    at = now(tx)
+    tx.execute(insert(t.issue_move).values(issue_id=issue, at=at, who=who, old=old, new=new, detail=detail))
+    if new != old:
+        hooks.issue_moved(tx, issue, IssueState(new), at)
 
 
 def history(tx: Connection, issue: int) -> list[Move]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, exists, func, insert, select, up
 
 from digest.addresses import Address
 from digest.model import Status, Subscriber
+from digest.store import hooks
 from digest.store import schema as t
 from digest.vault import Vault
 
@@ -83,6 +84,7 @@ def add(tx: Connection, vault: Vault, address: Address, subscriber: Subscriber, 
     _set_follows(tx, row, subscriber)
     if subscriber.consent_at is not None:
         record_consent(tx, row, "given", subscriber.consent_at, subscriber.consent_source, at)
+    hooks.reader_event(tx, row, hooks.kind_of(None, subscriber.status), at)
     return row
 
 
@@ -97,12 +99,14 @@ def change(tx: Connection, vault: Vault, row: int, subscriber: Subscriber, at: d
         values["cadence_at"] = at  # the next issue looks at what they would miss (see `carry`)
     tx.execute(update(t.subscriber).where(t.subscriber.c.id == row).values(**values))
     _set_follows(tx, row, subscriber)
+    hooks.reader_event(tx, row, hooks.kind_of(status, subscriber.status), at)
 
 
 def set_status(tx: Connection, row: int, was: Status, status: Status, at: datetime) -> None:
     """A dated change of status, and nothing else."""
     tx.execute(update(t.subscriber).where(t.subscriber.c.id == row).values(status=status.value, status_at=at))
     record_consent(tx, row, "status", at, f"{was} to {status}", at)
+    hooks.reader_event(tx, row, hooks.kind_of(was.value, status), at)
 
 
 def _plain(vault: Vault, subscriber: Subscriber) -> dict[str, Any]:

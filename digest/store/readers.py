@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from digest.model import NOT_GIVEN, Status
+from digest.store import hooks
 from digest.store import schema as t
 from digest.store.database import now
 from digest.vault import Vault
@@ -57,6 +58,7 @@ def blank(tx: Connection, vault: Vault, row: int, index: bytes) -> None:
     tx.execute(delete(t.interest_choice).where(t.interest_choice.c.subscriber_id == row))
     tx.execute(update(t.consent).where(t.consent.c.subscriber_id == row).values(detail=None))
     tx.execute(update(t.delivery).where(t.delivery.c.subscriber_id == row).values(interests=""))
+    at = now(tx)
     nobody = {
         "address_index": index,
         "address": vault.seal("", "address"),
@@ -64,7 +66,7 @@ def blank(tx: Connection, vault: Vault, row: int, index: bytes) -> None:
         "audience": "",
         "language": "",
         "status": Status.ERASED.value,
-        "status_at": now(tx),
+        "status_at": at,
         "paused_until": None,
         "paused_at": None,
         "consent_source": "",
@@ -73,3 +75,4 @@ def blank(tx: Connection, vault: Vault, row: int, index: bytes) -> None:
         "large_print": False,
     }
     tx.execute(update(t.subscriber).where(t.subscriber.c.id == row).values(**nobody))
+    hooks.reader_event(tx, row, "reader.forgotten", at)

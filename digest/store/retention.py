@@ -56,6 +56,14 @@ def attempts(before: datetime) -> Select[Any]:
     return select(a.id).where(func.coalesce(a.ended_at, a.started_at) < before, a.id < newest, _closed(a.issue_id))
 
 
+def hook_events(before: datetime) -> Select[Any]:
+    """What webhooks were told before, or never could be; and what waits since then for a hook that is disabled."""
+    e = t.hook_event.c
+    off = select(t.hook.c.id).where(t.hook.c.disabled_at.is_not(None))
+    done = e.state.in_(["delivered", "failed"]) & (e.state_at < before)
+    return select(e.id).where(or_(done, (e.state == "waiting") & (e.state_at < before) & e.hook_id.in_(off)))
+
+
 def count(tx: Connection, chosen: Select[Any]) -> int:
     """How many rows would be taken away."""
     return tx.execute(select(func.count()).select_from(chosen.subquery())).scalar_one()
@@ -86,6 +94,11 @@ def take_attempts(tx: Connection, before: datetime, limit: int) -> int:
     tx.execute(update(t.delivery).where(t.delivery.c.attempt_id.in_(rows)).values(attempt_id=None))
     tx.execute(delete(t.attempt).where(t.attempt.c.id.in_(rows)))
     return len(rows)
+
+
+def take_hook_events(tx: Connection, before: datetime, limit: int) -> int:
+    """What webhooks were told."""
+    return _take(tx, t.hook_event, hook_events(before), limit)
 
 
 def _take(tx: Connection, table: Table, chosen: Select[Any], limit: int) -> int:

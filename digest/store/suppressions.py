@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from digest.events import Suppression, stronger
 from digest.model import Status
+from digest.store import hooks
 from digest.store import schema as t
 from digest.store.database import now
 from digest.store.dialect import upsert
@@ -40,8 +41,13 @@ def put(tx: Connection, address_index: bytes, new: Suppression) -> bool:
             .values(address_index=address_index, **values)
             .on_conflict_do_update(index_elements=["address_index"], set_=values)
         )
+        if old is None or old.reason != kept.reason:
+            kind = "reader.bounced" if kept.reason == "bounce" else "reader.suppressed"
+            hooks.address_event(tx, address_index, kind, now(tx), kept.reason)
     if new.reason == "complaint":
-        _set_status(tx, t.subscriber.c.address_index == address_index, Status.SUPPRESSED, (Status.SUPPRESSED,))
+        stays = t.subscriber.c.status != Status.SUPPRESSED.value
+        ended = {"status": Status.SUPPRESSED.value, "status_at": now(tx)}
+        tx.execute(update(t.subscriber).where(t.subscriber.c.address_index == address_index, stays).values(**ended))
     return old is None
 
 
@@ -58,13 +64,11 @@ def leave(tx: Connection, subscriber: int, at: datetime, source: str, status: St
         return False
     record_consent(tx, subscriber, "withdrawn", at, source, now(tx))
     stays = (Status.SUPPRESSED,) if status is Status.SUPPRESSED else (Status.SUPPRESSED, Status.UNSUBSCRIBED)
-    _set_status(tx, t.subscriber.c.id == subscriber, status, stays)
+    c, moved_at = t.subscriber.c, now(tx)
+    whom = (c.id == subscriber) & c.status.not_in([one.value for one in stays])
+    if tx.execute(update(t.subscriber).where(whom).values(status=status.value, status_at=moved_at)).rowcount:
+        hooks.reader_event(tx, subscriber, "reader.left", moved_at)
     return True
-
-
-def _set_status(tx: Connection, whom: object, status: Status, stays: Collection[Status]) -> None:
-    already = t.subscriber.c.status.not_in([one.value for one in stays])
-    tx.execute(update(t.subscriber).where(whom, already).values(status=status.value, status_at=now(tx)))  # type: ignore[arg-type]
 
 
 def removals(tx: Connection) -> dict[str, datetime]:

@@ -90,7 +90,7 @@ def test_reconcile_says_what_is_open_then_what_events_resolved(types, folder):
     code, said, _ = types("reconcile", ISSUE, "--json")
     found = json.loads(said)
     assert (code, found["applied"]["accepted_by_sibling"], found["unsure"], found["unknown"]) == (0, 1, [], [])
-    assert found["pruned"] == {"bodies": 0, "events": 0, "bounces": 0, "attempts": 0}
+    assert found["pruned"] == {"bodies": 0, "events": 0, "bounces": 0, "attempts": 0, "hooks": 0}
     assert "0 hand-overs still uncertain or held." in types("reconcile")[1]
 
 

@@ -135,7 +135,7 @@ def test_every_page_is_without_fault_on_a_phone_and_at_a_desk(site, fresh_page, 
         page.get_by_role("button", name="Log in").click()
         check(page, ("wrong password", size))
         page.context.add_cookies([{"name": "digest", "value": session.cookies["digest"], "url": site.url}])
-        paths = ("", "/people", f"/people/{ben.id}", "/audit", "/audit?who=nora", "/settings", "/account", "/account/password")
+        paths = ("", "/people", f"/people/{ben.id}", "/audit", "/hooks", "/audit?who=nora", "/settings", "/account", "/account/password")
         for path in (*paths, "/account/second-factor", "/again", "/people/nobody"):
             page.goto(site.url + "/admin" + path)
             check(page, (path, size))

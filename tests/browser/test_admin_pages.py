@@ -255,3 +255,27 @@ def test_every_page_is_without_fault_on_a_phone_and_at_a_desk(site, fresh_page, 
     page.get_by_role("button", name="Show what it would do").click()
     page.get_by_role("button", name="Do this").wait_for()
     check(page, ("shown", size, scheme))
+
+
+# --- webhooks ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_webhook_is_added_by_mouse_and_removed_by_keyboard(site, page):
+    page.goto(site.url + "/admin/hooks")
+    page.get_by_label("Address", exact=True).fill("https://receiver.example.org/digest?key=1")
+    page.get_by_label("Everything about issues").check()
+    page.get_by_text("Or single events").click()
+    page.get_by_label("reader.joined").check()
+    check(page, "the form")
+    page.get_by_role("button", name="Add").click()
+    assert page.locator("code.key").inner_text().startswith("whsec_")
+    check(page, "the secret")
+    page.get_by_role("link", name="On to the webhook").click()
+    assert page.get_by_text("issue.*, reader.joined").is_visible() and page.get_by_text("key=1").count() == 0
+    check(page, "the webhook")
+    reach(page, "Take it away")
+    page.keyboard.press("Space")
+    reach(page, "Remove")
+    page.keyboard.press("Enter")
+    page.get_by_role("status").get_by_text("The webhook is gone").wait_for()
+    assert page.get_by_text("There is none yet").is_visible()

@@ -4,6 +4,7 @@ from digest.store.schema.accounts import audit, audit_head, person, recovery_cod
 from digest.store.schema.base import Instant, RowId, meta, metadata
 from digest.store.schema.desk import approval, edit, share
 from digest.store.schema.gathered import also_at, identifier, refusal, revision, source, summary
+from digest.store.schema.hooks import hook, hook_event, hook_topic
 from digest.store.schema.issues import (
     attempt,
     carried,
@@ -47,6 +48,9 @@ __all__ = [
     "editor_notice",
     "event_inbox",
     "follows",
+    "hook",
+    "hook_event",
+    "hook_topic",
     "identifier",
     "interest_choice",
     "interest_move",

@@ -10,6 +10,7 @@ from digest.web.admin import (
     account,
     entering,
     guard,
+    hooks,
     issues,
     list_changes,
     lists,
@@ -25,7 +26,7 @@ from digest.web.admin import (
 
 __all__ = ["mount"]
 
-PARTS = (entering, overview, issues, lists, list_changes, readers, reader_files, reader, reports, account, people, log, settings)
+PARTS = (entering, overview, issues, lists, list_changes, readers, reader_files, reader, reports, account, people, hooks, log, settings)
 
 
 def mount(app: FastAPI) -> None:

@@ -89,6 +89,14 @@ TABLE = {
     ("POST", "/admin/people/{pid}/sessions"): Role.ADMIN,
     ("POST", "/admin/people/{pid}/disable"): Role.ADMIN,
     ("POST", "/admin/people/{pid}/enable"): Role.ADMIN,
+    ("GET", "/admin/hooks"): Role.ADMIN,
+    ("POST", "/admin/hooks"): Role.ADMIN,
+    ("GET", "/admin/hooks/{hid}"): Role.ADMIN,
+    ("POST", "/admin/hooks/{hid}/test"): Role.ADMIN,
+    ("POST", "/admin/hooks/{hid}/rotate"): Role.ADMIN,
+    ("POST", "/admin/hooks/{hid}/enable"): Role.ADMIN,
+    ("POST", "/admin/hooks/{hid}/disable"): Role.ADMIN,
+    ("POST", "/admin/hooks/{hid}/remove"): Role.ADMIN,
     ("GET", "/admin/audit"): Role.ADMIN,
     ("POST", "/admin/audit/check"): Role.ADMIN,
     ("POST", "/admin/audit/export"): Role.ADMIN,
@@ -97,7 +105,7 @@ TABLE = {
 }
 INSIDE = ("/admin", "/desk")
 # What stands in a path where the table has a word in brackets: an interest that is there, and else what nobody has.
-WORDS = {"{id}": "gut", "{kind}": "rule", "{sid}": "f" * 32, "{name}": "monthly-2020-01-01", "{token}": "f" * 32}
+WORDS = {"{id}": "gut", "{kind}": "rule", "{sid}": "f" * 32, "{name}": "monthly-2020-01-01", "{token}": "f" * 32, "{hid}": "f" * 8}
 
 
 def routes(app):
