@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from digest.sources.layout import NEEDED, Found, Role, Shape, above, elements, item_selectors, link_of, read_off, shape
+from digest.sources.layout import NEEDED, Found, Layout, Role, Shape, above, elements, item_selectors, link_of, read_off, shape
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -41,6 +41,17 @@ def propose(html: LexborHTMLParser, clicked: Mapping[Role, int]) -> Found:
     if found is None:
         raise NoLayout("nothing else on the page is like that; click the parts of one and the same piece, the title first")
     return found
+
+
+def complete(html: LexborHTMLParser, layout: Layout) -> Layout:
+    """The layout with each part that it does not name where it seems to be, if the item is found several times."""
+    if all(getattr(layout, role) for role in NEEDED):
+        return layout
+    made = shape(html, layout.item, with_following=layout.with_following)
+    found = read_off(Shape(made.item, made.with_following, made.found, made.found[1]), {}) if made else None
+    if found is None:
+        return layout
+    return Layout(**{**found.layout.model_dump(), **{key: value for key, value in layout.model_dump().items() if value}})
 
 
 def _meant(role: Role, node: LexborNode) -> LexborNode:
