@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
 _LISTED = 30
 
 
-def sources(lines: Sequence[Line]) -> None:
+def day(at: datetime, zone: str) -> str:
+    """A date as the newsletter counts it: what appeared at its midnight is of that day."""
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d}"
+
+
+def sources(lines: Sequence[Line], zone: str) -> None:
     """One line a source, and below what there is to do."""
     if not lines:
         out.print("There is no source in config.yaml yet; `digest sources try URL --add NAME` adds one.")
@@ -24,7 +31,7 @@ def sources(lines: Sequence[Line]) -> None:
     table = new_table("source", "kind", "last read (UTC)", "pieces", "newest", "silent", "", numbers=("pieces", "silent"))
     for line in lines:
         read = f"{line.read_at:%Y-%m-%d %H:%M}" if line.read_at else "never"
-        newest = f"{line.published_at:%Y-%m-%d}" if line.published_at else ""
+        newest = day(line.published_at, zone) if line.published_at else ""
         silent = "" if line.silent_days is None else f"{line.silent_days} d"
         word = "well" if line.well else "[yellow]look[/yellow]"
         table.add_row(line.name, line.kind, read, str(line.pieces), newest, silent, word)
@@ -38,7 +45,7 @@ def _signs(line: Line) -> None:
         out.print(f"[yellow]{line.name}[/yellow]: {escape(sign.text)}\n  {escape(sign.advice)}")
 
 
-def about(found: About) -> None:
+def about(found: About, zone: str) -> None:
     """One source at length."""
     line = found.line
     out.print(f"[bold]{line.name}[/bold] ({line.kind}) {escape(line.place)}")
@@ -51,7 +58,7 @@ def about(found: About) -> None:
     if found.items:
         out.print("\nlast pieces")
         for item in found.items:
-            out.print(f"  {item.published_at:%Y-%m-%d}  {escape(item.title)}")
+            out.print(f"  {day(item.published_at, zone)}  {escape(item.title)}")
     if found.refused:
         out.print("\nrefused the last time")
         for ref, why in found.refused:
@@ -67,7 +74,7 @@ def about(found: About) -> None:
         out.print(table)
 
 
-def tried(found: Tried, text: str) -> None:
+def tried(found: Tried, text: str, zone: str) -> None:
     """What would be gathered, and the lines to add."""
     said = {"feed": "a feed", "page": "a web page", "text": "plain text: the saved text of a page", "json": "an API"}[found.kind]
     out.print(f"{escape(found.page.url.partition('?')[0])} is {said}.")
@@ -83,13 +90,15 @@ def tried(found: Tried, text: str) -> None:
     if found.source is not None:
         out.print(f"Would gather {plural(len(found.harvest.summaries), 'piece')}, and refuse {len(found.harvest.refused)}:")
     for piece in found.harvest.summaries[:_LISTED]:
-        out.print(f"  {piece.published_at:%Y-%m-%d}  {escape(piece.title)}")
+        out.print(f"  {day(piece.published_at, zone)}  {escape(piece.title)}")
         if piece.takeaway:
             out.print(f"              [dim]{escape(piece.takeaway)}[/dim]")
     if len(found.harvest.summaries) > _LISTED:
         out.print(f"  and {len(found.harvest.summaries) - _LISTED} more (--json has all)")
     for refusal in found.harvest.refused[:_LISTED]:
         out.print(f"  [yellow]refused[/yellow] {escape(refusal.ref)}: {escape(refusal.reason)}")
+    if found.kind == "text":
+        out.print("A full summary in a text is dated by when it is saved; set published: in config.yaml to date it.")
     if found.harvest.warning:
         out.print(f"[yellow]{escape(found.harvest.warning)}[/yellow]")
     if text:

@@ -22,7 +22,7 @@ def sources_list(workspace: Folder = HERE, on: On = None, as_json: Json = False)
 
     with open_(workspace, on) as opened:
         lines = sources.lines(opened)
-    print_json([line.model_dump(mode="json") for line in lines]) if as_json else show_sources.sources(lines)
+    print_json([line.model_dump(mode="json") for line in lines]) if as_json else show_sources.sources(lines, opened.zone)
 
 
 @sources_app.command("show")
@@ -34,7 +34,7 @@ def sources_show(name: Name, workspace: Folder = HERE, on: On = None, as_json: J
     with open_(workspace, on) as opened:
         found = sources.about(opened, name)
     if not as_json:
-        show_sources.about(found)
+        show_sources.about(found, opened.zone)
         return
     print_json(
         {
@@ -103,7 +103,7 @@ def sources_try(
         if add:
             source_trial.add(opened, found, seen)
     text = sourcefile.shown(found.entry) if found.source is not None else ""
-    print_json(show_sources.tried_json(found, bool(add))) if as_json else show_sources.tried(found, "" if add else text)
+    print_json(show_sources.tried_json(found, bool(add))) if as_json else show_sources.tried(found, "" if add else text, opened.zone)
     if add and not as_json:
         typer.echo(f"Added {add} to config.yaml; `digest sources fetch {add}` reads it now.")
     if found.problem:

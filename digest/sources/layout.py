@@ -277,6 +277,22 @@ def _selector(node: LexborNode, mine: Piece, samples: Sequence[Piece], role: Rol
     return best
 
 
+def places(html: LexborHTMLParser, layout: Layout) -> dict[str, list[int]]:
+    """Where on the page the pieces and their parts are, as places among `elements`.
+
+    Raises:
+        SourceError: a selector is none.
+    """
+    place = {node.mem_id: n for n, node in enumerate(elements(html))}
+    items = pieces(select(html, layout.item, "item", _NO_PAGE), with_following=layout.with_following)[:_MOST]
+    found: dict[str, list[int]] = {"item": [place[node.mem_id] for piece in items for node in piece if node.mem_id in place]}
+    for role in (*NEEDED, "takeaway"):
+        if selector := getattr(layout, role):
+            nodes = (first(piece, selector, role, _NO_PAGE) for piece in items)
+            found[role] = [place[node.mem_id] for node in nodes if node is not None and node.mem_id in place]
+    return found
+
+
 # --- guessing ------------------------------------------------------------------------------------------------------------
 
 

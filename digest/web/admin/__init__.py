@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from digest.web.admin import (
     account,
     entering,
+    fetching,
     guard,
     issues,
     list_changes,
@@ -21,11 +22,29 @@ from digest.web.admin import (
     readers,
     reports,
     settings,
+    source_trial,
+    sources,
 )
 
-__all__ = ["mount"]
+__all__ = ["fetching", "guard", "mount"]
 
-PARTS = (entering, overview, issues, lists, list_changes, readers, reader_files, reader, reports, account, people, log, settings)
+PARTS = (
+    entering,
+    overview,
+    issues,
+    lists,
+    list_changes,
+    sources,
+    source_trial,
+    readers,
+    reader_files,
+    reader,
+    reports,
+    account,
+    people,
+    log,
+    settings,
+)
 
 
 def mount(app: FastAPI) -> None:
