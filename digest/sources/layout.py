@@ -225,6 +225,12 @@ def shape(html: LexborHTMLParser, item: str, *, with_following: bool, mine: Sequ
     return None
 
 
+def _piece_with(node: LexborNode, of: Shape) -> Piece | None:
+    """The piece that an element is in."""
+    around = {one.mem_id for one in above(node)}
+    return next((piece for piece in (of.mine, *of.found) if any(part.mem_id in around for part in piece)), None)
+
+
 def _samples(of: Shape) -> list[list[LexborNode]]:
     """Some of the pieces, from everywhere."""
     step = max(1, len(of.found) // _SAMPLE)
@@ -232,7 +238,10 @@ def _samples(of: Shape) -> list[list[LexborNode]]:
 
 
 def read_off(of: Shape, chosen: Mapping[Role, LexborNode]) -> Found | None:
-    """The layout of a shape: each part where somebody chose it, else where it seems to be. None where a chosen one is not there."""
+    """The layout of a shape: each part where somebody chose it, be it in another piece, else where it seems to be.
+
+    None where a chosen one is in no piece.
+    """
     samples = _samples(of)
     parts: dict[Role, str] = {}
     mine: dict[Role, LexborNode] = {**chosen}
@@ -240,7 +249,8 @@ def read_off(of: Shape, chosen: Mapping[Role, LexborNode]) -> Found | None:
         node = chosen.get(role) or _seems(role, of.mine, mine, samples)
         if node is None:
             continue
-        if (selector := _selector(node, of.mine, samples, role)) is not None:
+        around = _piece_with(node, of) if role in chosen else of.mine
+        if around is not None and (selector := _selector(node, around, samples, role)) is not None:
             parts[role], mine[role] = selector, node
         elif role in chosen:
             return None

@@ -24,6 +24,8 @@ class NoLayout(ValueError):
 def propose(html: LexborHTMLParser, clicked: Mapping[Role, int]) -> Found:
     """The layout in which each clicked element is that part of its piece, and the other pieces have the same parts.
 
+    The clicks may be in one piece or in several.
+
     Args:
         clicked: for each part the place of an element among ``layout.elements(html)``. Parts that were not clicked are guessed.
     Raises:
@@ -38,6 +40,9 @@ def propose(html: LexborHTMLParser, clicked: Mapping[Role, int]) -> Found:
     if not chosen:
         raise NoLayout("click the title of one piece first")
     found = best(read_off(one, chosen) for one in _shapes(html, list(chosen.values())))
+    if len(chosen) > 1 and (found is None or found.complete < 2):  # the parts of several pieces were clicked
+        each = (read_off(one, chosen) for node in chosen.values() for one in _shapes(html, [node]))
+        found = best([found, *each])
     if found is None:
         raise NoLayout("nothing else on the page is like that; click the parts of one and the same piece, the title first")
     return found
