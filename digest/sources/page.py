@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -12,6 +13,7 @@ from digest.model import Harvest
 from digest.sources import Context, entry, fetch, words
 from digest.sources.charset import decode
 from digest.sources.dates import parse_date
+from digest.sources.text import CUT_AT, whole
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -33,7 +35,7 @@ def read(source: config.PageSource, context: Context) -> Harvest:
     return harvest(first, source, context)
 
 
-def harvest(first: fetch.Page, source: config.PageSource, context: Context) -> Harvest:
+def harvest(opening: fetch.Page, source: config.PageSource, context: Context) -> Harvest:
     """The items of a page that came, and of those that it says follow.
 
     Raises:
@@ -41,15 +43,16 @@ def harvest(first: fetch.Page, source: config.PageSource, context: Context) -> H
     """
     collected, found = entry.Collected(), {"title": 0, "link": 0, "date": 0, "takeaway": 0}
     warnings = []
-    page, seen, items = first, {source.url, first.url}, 0
+    page, seen, items = opening, {source.url, opening.url}, 0
     for number in range(1, source.pages + 1):
         html, base = parse(page)
         here = pieces(select(html, source.item, "item", page), with_following=source.with_following)
         if not here and number == 1:
             raise LaidOutOtherwise(f'{fetch.shown(page.url)}: the selector item: "{source.item}" matches nothing; look at the page\'s HTML')
         items += len(here)
+        cut = are_cut([node_line(node) if (node := first(piece, source.title, "title", page)) is not None else "" for piece in here])
         for piece in here:
-            _take(piece, base, source, context, collected, found, f"page {number}: {words.cut(words.clean_line(node_line(piece[0])), 60)}")
+            _take(piece, base, source, context, collected, found, ref(piece, number), cut=cut)
         if number == 1:
             _all_found(source, found, page)
         following = next_page(html, source, base, page)
@@ -66,7 +69,7 @@ def harvest(first: fetch.Page, source: config.PageSource, context: Context) -> H
         seen.add(page.url)
     if source.takeaway and not found["takeaway"]:
         warnings.append(f'the selector takeaway: "{source.takeaway}" matches nothing in any of {items} items')
-    return collected.harvest(etag=first.etag, last_modified=first.last_modified, warning="; ".join(warnings))
+    return collected.harvest(etag=opening.etag, last_modified=opening.last_modified, warning="; ".join(warnings))
 
 
 def pieces(items: Sequence[LexborNode], *, with_following: bool) -> list[list[LexborNode]]:
@@ -140,6 +143,17 @@ def node_line(node: LexborNode) -> str:
     return words.clean_line(words.node_text(node))
 
 
+def ref(piece: Sequence[LexborNode], number: int) -> str:
+    """What an entry that is refused is called."""
+    return f"page {number}: {words.cut(words.clean_line(node_line(piece[0])), 60)}"
+
+
+def are_cut(titles: Sequence[str]) -> bool:
+    """Whether the site cuts its titles, most likely within words: several are of one length, about 100 characters, and hardly another."""
+    length, count = Counter(map(len, titles)).most_common(1)[0] if titles else (0, 0)
+    return length in CUT_AT and count >= 3 and count >= 0.8 * len(titles)
+
+
 def written_date(node: LexborNode) -> str:
     """What an element says when something was: its ``datetime``, else its text."""
     return (node.attributes.get("datetime") or "").strip() or node_line(node)
@@ -153,6 +167,8 @@ def _take(
     collected: entry.Collected,
     found: dict[str, int],
     ref: str,
+    *,
+    cut: bool,
 ) -> None:
     page = fetch.Page(200, base)
     title, link, date = (first(piece, getattr(source, name), name, page) for name in ("title", "link", "date"))
@@ -165,7 +181,7 @@ def _take(
         if not when:
             raise entry.Unfit("has no date, so no issue could know when it belongs")
         draft = entry.Draft(
-            title=node_line(title) if title is not None else "",
+            title="" if title is None else whole(node_line(title)) if cut else node_line(title),
             url=entry.web_url(href, base),
             published_at=parse_date(when, source.timezone or context.timezone, source.date_order),
             takeaway=node_line(takeaway) if takeaway is not None else "",

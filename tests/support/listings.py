@@ -7,14 +7,40 @@ from typing import NamedTuple
 
 SEED = Path(__file__).parents[3] / "shared" / "seed-page.txt"
 HEAD = "<!doctype html><html lang=en><head><meta charset=utf-8><title>News</title></head><body>"
-MENU = "<header><nav><ul class=menu><li><a href=/>Home</a></li><li><a href=/about>About our centre</a></li><li><a href=/give>Give</a></li></ul></nav></header>"
-FOOT = "<footer><div class=col><a href=/privacy>Privacy and cookies</a></div><div class=col><a href=/contact>Contact the team</a></div></footer></body></html>"
+MENU = (
+    "<header><nav><ul class=menu><li><a href=/>Home</a></li><li><a href=/about>About our centre</a></li>"
+    "<li><a href=/give>Give</a></li></ul></nav></header>"
+)
+FOOT = (
+    "<footer><div class=col><a href=/privacy>Privacy and cookies</a></div>"
+    "<div class=col><a href=/contact>Contact the team</a></div></footer></body></html>"
+)
 PIECES = [
-    ("Sleep and fatigue in early illness", "2026-05-01", "/n/sleep", "Short naps helped most of those who took part in the study of one clinic."),
-    ("A blood test that may show relapse", "2026-04-17", "/n/blood", "The marker rose some weeks before symptoms came back in two of three people."),
-    ("Walking aids compared in daily life", "2026-04-02", "/n/walking", "Sticks were used more often than frames, and people said they felt safer."),
+    (
+        "Sleep and fatigue in early illness",
+        "2026-05-01",
+        "/n/sleep",
+        "Short naps helped most of those who took part in the study of one clinic.",
+    ),
+    (
+        "A blood test that may show relapse",
+        "2026-04-17",
+        "/n/blood",
+        "The marker rose some weeks before symptoms came back in two of three people.",
+    ),
+    (
+        "Walking aids compared in daily life",
+        "2026-04-02",
+        "/n/walking",
+        "Sticks were used more often than frames, and people said they felt safer.",
+    ),
     ("What heat does to sight", "2026-03-21", "/n/heat", "Vision blurred above a room temperature of twenty-six degrees and recovered."),
-    ("Vitamin D: a review of trials", "2026-03-03", "/n/vitamin", "Nine trials together show no clear effect on how often relapses happened."),
+    (
+        "Vitamin D: a review of trials",
+        "2026-03-03",
+        "/n/vitamin",
+        "Nine trials together show no clear effect on how often relapses happened.",
+    ),
 ]
 MONTHS = "January February March April May June July August September October November December".split()
 
@@ -45,17 +71,21 @@ def listings() -> list[Listing]:
     """Every shape. ``T``, ``D`` and ``L`` mark the title, the date and the link of each piece."""
     expected = [(title, date, path) for title, date, path, _ in PIECES]
     cards = "".join(
-        f'<article class="card post-{n}00"><h2><a T L href="{path}">{title}</a></h2><time D datetime="{date}">{_worded(date)}</time><p>{text}</p></article>'
+        f'<article class="card post-{n}00"><h2><a T L href="{path}">{title}</a></h2>'
+        f'<time D datetime="{date}">{_worded(date)}</time><p>{text}</p></article>'
         for n, (title, date, path, text) in enumerate(PIECES, 1)
     )
     rows = "<tr><th>Date<th>Title<th>Kind</tr>" + "".join(
         f'<tr><td D>{_slashed(date)}</td><td><a T L href="{path}">{title}</a></td><td>Study</td></tr>' for title, date, path, _ in PIECES
     )
-    terms = "".join(f'<dt D>{_worded(date)}</dt><dd><a T L href="{path}">{title}</a></dd><dd>{text}</dd>' for title, date, path, text in PIECES)
+    terms = "".join(
+        f'<dt D>{_worded(date)}</dt><dd><a T L href="{path}">{title}</a></dd><dd>{text}</dd>' for title, date, path, text in PIECES
+    )
     nested = "".join(
         '<div class="row">'
         + "".join(
-            f'<div class="col"><div class="tile"><div class="inner"><div class="tile-title" T>{title}</div><div class="meta"><span D>{_worded(date)}</span>'
+            f'<div class="col"><div class="tile"><div class="inner"><div class="tile-title" T>{title}</div>'
+            f'<div class="meta"><span D>{_worded(date)}</span>'
             f'<span>5 min read</span></div><div class="text">{text}</div><a L class="more" href="{path}">Read more</a></div></div></div>'
             for title, date, path, text in some
         )
@@ -68,14 +98,21 @@ def listings() -> list[Listing]:
     before = "".join(
         f'<p D>{_worded(date)}</p><h4><a T L href="{path}">{title}</a></h4><p>{text}</p>' for title, date, path, text in PIECES
     )
-    listed = "<ul>" + "".join(f'<li><span D>{date}</span> <a T L href="{path}">{title}</a></li>' for title, date, path, _ in PIECES) + "</ul>"
+    listed = (
+        "<ul>" + "".join(f'<li><span D>{date}</span> <a T L href="{path}">{title}</a></li>' for title, date, path, _ in PIECES) + "</ul>"
+    )
     whole = "".join(
-        f'<a L class="css-1x9y2z" href="{path}"><div><span T>{title}</span></div><div><small D>{_worded(date)}</small></div><p>{text}</p></a>'
+        f'<a L class="css-1x9y2z" href="{path}"><div><span T>{title}</span></div>'
+        f"<div><small D>{_worded(date)}</small></div><p>{text}</p></a>"
         for title, date, path, text in PIECES
     )
     months = "".join(
         f"<h2>{MONTHS[month - 1]}</h2><ul class=month>"
-        + "".join(f'<li><b T>{title}</b> <i D>{_slashed(date)}</i> <a L href="{path}">More</a></li>' for title, date, path, _ in PIECES if int(date[5:7]) == month)
+        + "".join(
+            f'<li><b T>{title}</b> <i D>{_slashed(date)}</i> <a L href="{path}">More</a></li>'
+            for title, date, path, _ in PIECES
+            if int(date[5:7]) == month
+        )
         + "</ul>"
         for month in (5, 4, 3)
     )
@@ -105,10 +142,14 @@ def seed_page() -> Listing:
         lines = lines[3:]
     article = "".join(f"<p>{part}</p>" for part in head.strip().split("\n"))
     cards = "".join(
-        f'<div class="summary-card"><div class="summary-date" D>{date}</div><p class="summary-text" T>{line}</p>\n<a L class="btn" href="{path}">Read More</a></div>'
+        f'<div class="summary-card"><div class="summary-date" D>{date}</div>'
+        f'<p class="summary-text" T>{line}</p>\n<a L class="btn" href="{path}">Read More</a></div>'
         for line, date, path in teasers
     )
     notice = "".join(f"<p>{part}</p>" for part in lines if part)
-    body = f'<section class="article">{article}</section><section class="related"><div class="grid">{cards}</div></section><section>{notice}</section>'
-    expected = [(line, f"{date.split('/')[2]}-{int(date.split('/')[0]):02}-{int(date.split('/')[1]):02}", path) for line, date, path in teasers]
+    related = f'<section class="related"><div class="grid">{cards}</div></section>'
+    body = f'<section class="article">{article}</section>{related}<section>{notice}</section>'
+    expected = [
+        (line, f"{date.split('/')[2]}-{int(date.split('/')[0]):02}-{int(date.split('/')[1]):02}", path) for line, date, path in teasers
+    ]
     return Listing("the seed page", _page(body), expected)

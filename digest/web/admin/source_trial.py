@@ -192,5 +192,6 @@ def _shown(
         pieces=tried.harvest.summaries[:_SHOWN],
         refused=tried.harvest.refused[:_SHOWN],
         day=days_in(workspace.zone),
+        now=workspace.at,
         error=error,
     )
