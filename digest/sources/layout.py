@@ -5,6 +5,7 @@ The same parser and the same selectors as in ``page``: what is proposed here is 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ Role = Literal["title", "date", "link", "takeaway"]
 Piece = Sequence["LexborNode"]
 NEEDED: tuple[Role, ...] = ("title", "date", "link")
 _SAMPLE = 12  # pieces that selectors are tried on; all of them are counted at the end
-_MOST = 400  # pieces that are counted
+_ESTIMATED = 60  # pieces that a likely layout is tried on
 _NO_PAGE = fetch.Page(200, "")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _SPEAKING = 12  # characters from which on a link's text can be a title; "Read more" is none
@@ -84,6 +85,7 @@ def above(node: LexborNode) -> Iterator[LexborNode]:
         here = here.parent
 
 
+@functools.lru_cache(maxsize=4096)
 def is_date(text: str) -> bool:
     """Whether the whole text is a date that can be read, whichever way round."""
     if not text or len(text) > 60 or not any(c.isdigit() for c in text):
@@ -231,10 +233,9 @@ def _piece_with(node: LexborNode, of: Shape) -> Piece | None:
     return next((piece for piece in (of.mine, *of.found) if any(part.mem_id in around for part in piece)), None)
 
 
-def _samples(of: Shape) -> list[list[LexborNode]]:
+def _some(found: list[list[LexborNode]], most: int) -> list[list[LexborNode]]:
     """Some of the pieces, from everywhere."""
-    step = max(1, len(of.found) // _SAMPLE)
-    return of.found[::step][:_SAMPLE]
+    return found[:: max(1, len(found) // most)][:most]
 
 
 def read_off(of: Shape, chosen: Mapping[Role, LexborNode]) -> Found | None:
@@ -242,7 +243,7 @@ def read_off(of: Shape, chosen: Mapping[Role, LexborNode]) -> Found | None:
 
     None where a chosen one is in no piece.
     """
-    samples = _samples(of)
+    samples = _some(of.found, _SAMPLE)
     parts: dict[Role, str] = {}
     mine: dict[Role, LexborNode] = {**chosen}
     for role in ("date", "title", "link", "takeaway"):
@@ -257,19 +258,24 @@ def read_off(of: Shape, chosen: Mapping[Role, LexborNode]) -> Found | None:
     if "title" not in parts:
         return None
     layout = Layout(item=of.item, with_following=of.with_following, **parts)
-    return count(of, layout)
+    return count(of, layout, _ESTIMATED)
 
 
-def count(of: Shape, layout: Layout) -> Found:
-    """How many pieces have all that is needed. Pieces that are all called the same are none."""
-    titles = []
-    for piece in of.found[:_MOST]:
+def count(of: Shape, layout: Layout, most: int) -> Found:
+    """How many pieces have all that is needed, reckoned from ``most`` of them. Pieces that are all called the same are none."""
+    titles, tried = [], _some(of.found, most)
+    for piece in tried:
         parts = {role: first(piece, selector, role, _NO_PAGE) for role in NEEDED if (selector := getattr(layout, role))}
         if all(says(parts.get(role), role) for role in NEEDED):
             titles.append(node_line(parts["title"]) if parts["title"] is not None else "")
-    complete = len(titles) if len(set(titles)) * 2 > len(titles) else 0
-    sample = words.cut(titles[0], 80) if titles else ""
-    return Found(layout=layout, pieces=len(of.found), complete=complete, sample=sample)
+    complete = len(titles) * len(of.found) // len(tried) if len(set(titles)) * 2 > len(titles) else 0
+    return Found(layout=layout, pieces=len(of.found), complete=complete, sample=words.cut(titles[0], 80) if titles else "")
+
+
+def counted(html: LexborHTMLParser, found: Found) -> Found:
+    """The same with every piece counted."""
+    made = shape(html, found.layout.item, with_following=found.layout.with_following)
+    return found if made is None or len(made.found) <= _ESTIMATED else count(made, found.layout, len(made.found))
 
 
 def _selector(node: LexborNode, mine: Piece, samples: Sequence[Piece], role: Role) -> str | None:
@@ -294,7 +300,7 @@ def places(html: LexborHTMLParser, layout: Layout) -> dict[str, list[int]]:
         SourceError: a selector is none.
     """
     place = {node.mem_id: n for n, node in enumerate(elements(html))}
-    items = pieces(select(html, layout.item, "item", _NO_PAGE), with_following=layout.with_following)[:_MOST]
+    items = pieces(select(html, layout.item, "item", _NO_PAGE), with_following=layout.with_following)
     found: dict[str, list[int]] = {"item": [place[node.mem_id] for piece in items for node in piece if node.mem_id in place]}
     for role in (*NEEDED, "takeaway"):
         if selector := getattr(layout, role):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from digest.sources.layout import NEEDED, Found, Layout, Role, Shape, above, elements, item_selectors, link_of, read_off, shape
+from digest.sources.layout import NEEDED, Found, Layout, Role, Shape, above, counted, elements, item_selectors, link_of, read_off, shape
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _LEVELS = 12  # elements around what was clicked that may be the piece
 _BACK = 4  # elements before it that the piece may begin with
-_GROUPS = 40  # groups of like elements that are looked at
+_GROUPS = 30  # groups of like elements that are looked at
 _FLAT = ("h1", "h2", "h3", "h4", "h5", "h6", "dt", "p", "time", "div", "span", "strong")
 _HEADINGS = _FLAT[:6]
 
@@ -45,7 +45,7 @@ def propose(html: LexborHTMLParser, clicked: Mapping[Role, int]) -> Found:
         found = best([found, *each])
     if found is None:
         raise NoLayout("nothing else on the page is like that; click the parts of one and the same piece, the title first")
-    return found
+    return counted(html, found)
 
 
 def complete(html: LexborHTMLParser, layout: Layout) -> Layout:
@@ -76,8 +76,9 @@ def _meant(role: Role, node: LexborNode) -> LexborNode:
 def repeated(html: LexborHTMLParser, most: int = 6) -> list[Found]:
     """What on the page is repeated and has titles, links and dates, the likeliest first; without dates where nothing has any."""
     found: dict[tuple[str, ...], Found] = {}
+    seen: set[tuple[str, bool]] = set()
     for node in _like_others(html):
-        for one in _shapes_at(html, [node], [node]):
+        for one in _shapes_at(html, [node], [node], seen):
             made = read_off(one, {})
             if made is None:
                 continue
@@ -90,7 +91,7 @@ def repeated(html: LexborHTMLParser, most: int = 6) -> list[Found]:
     for likely in whole or [one for one in ranked if one.layout.link]:
         if not any(likely.sample and likely.sample == other.sample and likely.complete <= other.complete for other in chosen):
             chosen.append(likely)
-    return chosen[:most]
+    return [counted(html, one) for one in chosen[:most]]
 
 
 def best(found: Iterable[Found | None]) -> Found | None:
@@ -121,13 +122,20 @@ def _body(node: LexborNode) -> LexborNode | None:
     return last[0].parent if last else None
 
 
-def _shapes_at(html: LexborHTMLParser, items: Iterable[LexborNode], nodes: list[LexborNode]) -> Iterator[Shape]:
+def _shapes_at(
+    html: LexborHTMLParser, items: Iterable[LexborNode], nodes: list[LexborNode], seen: set[tuple[str, bool]] | None = None
+) -> Iterator[Shape]:
+    """Pieces that begin with one of these; of what was ``seen`` already none."""
     met: set[tuple[int, ...]] = set()
     for item in items:
         for selector in item_selectors(item):
             for following in (False, True):
                 if following and item.tag not in _FLAT:
                     continue
+                if seen is not None:
+                    if (selector, following) in seen:
+                        continue
+                    seen.add((selector, following))
                 made = shape(html, selector, with_following=following, mine=nodes)
                 if made is None:
                     continue
