@@ -62,7 +62,8 @@ def complete(html: LexborHTMLParser, layout: Layout) -> Layout:
 def _meant(role: Role, node: LexborNode) -> LexborNode:
     """What somebody means who clicked there: the link around the words, the heading around the link."""
     if role == "link":
-        found = link_of(node)
+        inside = [one for one in node.traverse(include_text=False) if one.tag == "a"]
+        found = link_of(node) if len(inside) < 2 else None
         if found is None:
             raise NoLayout("there is no link there; click the words that lead to the piece")
         return found
