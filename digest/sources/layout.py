@@ -68,13 +68,13 @@ class Shape:
 
 def elements(html: LexborHTMLParser) -> list[LexborNode]:
     """All elements in the order of the document: an element's place in it names it."""
-    return list(html.root.traverse(include_text=False)) if html.root is not None else []
+    return list(under([html.root])) if html.root is not None else []
 
 
 def under(piece: Piece) -> Iterator[LexborNode]:
     """The elements of a piece and all below them, in their order."""
     for node in piece:
-        yield from node.traverse(include_text=False)
+        yield from (one for one in node.traverse(include_text=False) if one.is_element_node)  # comments are no text either
 
 
 def above(node: LexborNode) -> Iterator[LexborNode]:

@@ -151,7 +151,7 @@ def _side_by_side(html: LexborHTMLParser, parent: LexborNode, nodes: list[Lexbor
     branches = {one.mem_id for one in holding if one is not None}
     if not branches or None in holding:
         return
-    children = list(parent.iter(include_text=False))
+    children = [child for child in parent.iter(include_text=False) if child.is_element_node]
     start = next(place for place, child in enumerate(children) if child.mem_id in branches)
     begins = children[max(0, start - _BACK) : start + 1]
     yield from (one for one in _shapes_at(html, begins, nodes) if one.with_following)

@@ -59,6 +59,15 @@ def test_clicks_on_parts_of_several_pieces_are_understood(name):
 
 
 @pytest.mark.parametrize("name", SHAPES)
+def test_comments_and_line_breaks_between_the_elements_change_nothing(name):
+    page = SHAPES[name]
+    html = page.html.replace("<", "<!-- <b>no</b> -->\n<").replace("<!-- <b>no</b> -->\n<!doctype", "<!doctype", 1)
+    found = pick.propose(LexborHTMLParser(html), clicks(html, ("title", "date"), 1))
+    assert pieces(html, found.layout) == page.pieces
+    assert pieces(html, pick.repeated(LexborHTMLParser(html))[0].layout) == page.pieces
+
+
+@pytest.mark.parametrize("name", SHAPES)
 def test_without_a_click_the_likeliest_of_what_is_repeated_is_what_the_page_lists(name):
     page = SHAPES[name]
     found = pick.repeated(LexborHTMLParser(page.html))
