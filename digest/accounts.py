@@ -55,6 +55,8 @@ ACTIONS: Mapping[str, Role] = MappingProxyType(
         "interests.see": Role.VIEWER,
         "interests.change": Role.ADMIN,
         "sources.see": Role.VIEWER,
+        "sources.fetch": Role.EDITOR,  # read one now
+        "sources.try": Role.ADMIN,  # see what another would give
         "sources.change": Role.ADMIN,
         "readers.see": Role.ADMIN,
         "readers.change": Role.ADMIN,
@@ -78,6 +80,7 @@ FRESH = frozenset(
         "issues.approve",
         "issues.send",
         "issues.decide",
+        "sources.change",
         "readers.export",
         "readers.erase",
         "people.change",

@@ -17,6 +17,10 @@ class SourceError(DigestError):
     """One source could not be read; the others go on."""
 
 
+class LaidOutOtherwise(SourceError):
+    """The document came, but nothing stands where the source's settings say: its makers may have changed it."""
+
+
 class RenderError(DigestError):
     """A template is wrong: names the template and, where known, the line."""
 

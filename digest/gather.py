@@ -21,9 +21,9 @@ from sqlalchemy import Connection
 from digest import sources
 from digest.compose.clean import link
 from digest.config import FeedSource, JsonSource, PageSource, Source
-from digest.errors import SourceError
+from digest.errors import ConfigError, LaidOutOtherwise, SourceError
 from digest.model import Frozen, Harvest, Refusal, Summary
-from digest.store import catalogue, now
+from digest.store import catalogue, now, readings
 from digest.store.catalogue import SourceState
 from digest.workspace import Workspace
 
@@ -72,23 +72,30 @@ class GatherReport(Frozen):
 
 
 class _Reading(NamedTuple):
-    """What came of reading a source: a harvest or an error."""
+    """What came of reading a source: a harvest or an error; ``came`` if a document did, laid out otherwise than said."""
 
     source: Source
     harvest: Harvest | None
     error: str
+    came: bool = False
 
 
 def gather(
-    workspace: Workspace, progress: Callable[[str], None] = lambda _: None, *, dry_run: bool = False, local: bool = False
+    workspace: Workspace, progress: Callable[[str], None] = lambda _: None, *, dry_run: bool = False, local: bool = False, only: str = ""
 ) -> GatherReport:
     """Read all sources, several at once, and keep what they gave.
 
-    ``dry_run`` counts what would be kept and keeps nothing; ``local`` reads only what lies on this machine.
+    ``dry_run`` counts what would be kept and keeps nothing; ``local`` reads only what lies on this machine, ``only`` the source of
+    that name.
+
+    Raises:
+        ConfigError: there is no source of the name ``only``.
     """
     with workspace.store.read() as tx:
         states = catalogue.sources(tx)
-    configured = [source for source in workspace.config.sources if not (local and host_of(source))]
+    configured = [source for source in workspace.config.sources if not (local and host_of(source)) and only in ("", source.name)]
+    if only and not configured:
+        raise no_source(workspace, only)
     turns = _Turns(workspace.config.fetch.parallel_per_host)
     reports: list[SourceReport] = []
     try:
@@ -100,6 +107,12 @@ def gather(
     finally:
         sources.release()
     return GatherReport(sources=tuple(reports))
+
+
+def no_source(workspace: Workspace, name: str) -> ConfigError:
+    """There is none of that name; what there is."""
+    names = ", ".join(source.name for source in workspace.config.sources)
+    return ConfigError(f'there is no source "{name}" in config.yaml' + (f" ({names})" if names else ""))
 
 
 def host_of(source: Source) -> str:
@@ -135,11 +148,11 @@ class _Turns:
             return self._hosts.setdefault(host, threading.Semaphore(self._most))
 
 
-def _together(progress: Callable[[str], None], readings: Iterable[Future[_Reading]]) -> Iterator[list[_Reading]]:
+def _together(progress: Callable[[str], None], begun: Iterable[Future[_Reading]]) -> Iterator[list[_Reading]]:
     """Readings in portions for one transaction each: what is durable costs a wait for the disk, and most readings bring nothing."""
     portion: list[_Reading] = []
     begun_at = time.monotonic()
-    for future in readings:
+    for future in begun:
         reading = future.result()
         progress(reading.source.name)
         portion.append(reading)
@@ -165,7 +178,7 @@ def _read(workspace: Workspace, source: Source, state: SourceState | None, turns
         with turns.of(source):
             return _Reading(source, sources.read(source, context), "")
     except SourceError as error:
-        return _Reading(source, None, str(error))
+        return _Reading(source, None, str(error), isinstance(error, LaidOutOtherwise))
 
 
 def _settings_hash(source: Source) -> str:
@@ -176,13 +189,13 @@ class _DryRun(Exception):
     """Raised to undo the transaction of a dry run."""
 
 
-def _keep(workspace: Workspace, readings: Sequence[_Reading], dry_run: bool) -> list[SourceReport]:
+def _keep(workspace: Workspace, portion: Sequence[_Reading], dry_run: bool) -> list[SourceReport]:
     reports: list[SourceReport] = []
     configured = {source.name for source in workspace.config.sources}
     try:
         with workspace.store.write() as tx:
             at = now(tx)
-            reports = [_write(tx, reading, at, configured) for reading in readings]
+            reports = [_write(tx, reading, at, configured, workspace.who) for reading in portion]
             if dry_run:
                 raise _DryRun
     except _DryRun:
@@ -190,13 +203,15 @@ def _keep(workspace: Workspace, readings: Sequence[_Reading], dry_run: bool) -> 
     return reports
 
 
-def _write(tx: Connection, reading: _Reading, at: datetime, configured: Collection[str]) -> SourceReport:
+def _write(tx: Connection, reading: _Reading, at: datetime, configured: Collection[str], who: str) -> SourceReport:
     name, kind, settings = reading.source.name, reading.source.kind, _settings_hash(reading.source)
     if reading.harvest is None:
         catalogue.record_failure(tx, name, kind, settings, reading.error, at)
+        readings.record_failure(tx, name, at, who, reading.error, came=reading.came)
         return SourceReport(name=name, error=reading.error)
     harvest, counted = _take_all(tx, reading.harvest, at, configured)
     catalogue.record_reading(tx, name, kind, settings, harvest, at)
+    readings.record(tx, name, at, who, harvest, new=counted["new"], changed=counted["changed"])
     return SourceReport(
         name=name,
         **counted,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
@@ -18,6 +17,7 @@ from digest import csvfile
 from digest import interests as listed
 from digest.admin import chart
 from digest.admin.chart import Chart, Series
+from digest.admin.source_health import silence
 from digest.admin.tree import by_month
 from digest.config import Config
 from digest.errors import ConfigError
@@ -203,28 +203,28 @@ def sources_report(
     silences = []
     for name in names:
         state = states.get(name)
-        dates = sorted(one for one in pieces.get(name, ()) if one <= at)
-        gaps = [(later - earlier).total_seconds() / 86_400 for earlier, later in zip(dates, dates[1:], strict=False)]
-        silent = round((at - dates[-1]).total_seconds() / 86_400) if dates else ""
-        usual = round(statistics.quantiles(gaps, n=10)[-1], 1) if len(gaps) >= 5 else ""
+        dates = [one for one in pieces.get(name, ()) if one <= at]
+        quiet = silence(dates, at)
+        silent: Cell = "" if quiet is None else quiet.days
+        usual: Cell = "" if quiet is None or quiet.usual is None else quiet.usual
         if state is None:
             health = "never read"
         elif state.error:
             health = f"failed {state.failures} times in a row: {state.error}"
-        elif isinstance(silent, int) and isinstance(usual, float) and silent > max(7.0, 2 * usual):
+        elif quiet is not None and quiet.unusual:
             health = "silent for longer than usual"
         else:
             health = state.warning or "well"
         read = f"{state.read_well_at:%Y-%m-%d %H:%M}" if state and state.read_well_at else ""
         rows.append((name, state.kind if state else "", read, len(dates), state.refused if state else 0, silent, usual, health))
-        silences.append(float(silent) if isinstance(silent, int) else None)
+        silences.append(quiet.days if quiet is not None else None)
     return Report(
         name="sources",
         title="Sources and their health",
         columns=("source", "kind", "read well (UTC)", "pieces", "refused", "days silent", "usual gap, days", "health"),
         rows=tuple(rows),
         picture=Chart(kind="rows", labels=tuple(names), series=(Series(name="days silent", values=tuple(silences)),)),
-        note="The usual gap is what nine in ten of the gaps between its pieces stay under.",
+        note="The usual gap is the median between two days on which it published something.",
     )
 
 

@@ -27,6 +27,7 @@ from digest.cli import replaying
 from digest.cli import people
 from digest.cli import lists
 from digest.cli import segments
+from digest.cli import sources
 from digest.cli import reports
 from digest.cli import feedback
 from digest.cli import storing
@@ -58,6 +59,7 @@ __all__ = [
     "questions",
     "reports",
     "segments",
+    "sources",
     "steps",
     "storing",
     "timing",

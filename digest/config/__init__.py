@@ -9,7 +9,7 @@ from digest.config.cadences import Cadence, Ordinal, Schedule, Weekday
 from digest.config.delivery import Brake, DeliverySettings, OutboxSettings, SendGridSettings, SmtpSettings, SoftBounces, WarmUp
 from digest.config.hooks import Hooks
 from digest.config.pages import PAGE_LANGUAGES, Budgets, Pages, Theme
-from digest.config.reading import SECRETS, examine, load
+from digest.config.reading import SECRETS, examine, load, read_config
 from digest.config.sources import FeedSource, Fetch, FolderSource, JsonSource, PageSource, Source, SourceBase, TextSource
 from digest.config.values import time_zone
 from digest.config.whole import Config, Newsletter, Retention, SelectionRules, Sender, Store
@@ -50,5 +50,6 @@ __all__ = [
     "Weekday",
     "examine",
     "load",
+    "read_config",
     "time_zone",
 ]

@@ -37,6 +37,11 @@ def examine(workspace: Path) -> tuple[Config | None, tuple[Problem, ...]]:
         return None, (Problem(file="config.yaml", text=f"not found in {workspace}; {advice}"),)
     except (OSError, UnicodeDecodeError) as error:
         return None, (Problem(file="config.yaml", text=f"cannot be read: {error}"),)
+    return read_config(text)
+
+
+def read_config(text: str) -> tuple[Config | None, tuple[Problem, ...]]:
+    """The configuration that ``config.yaml`` and the environment make if the file says ``text``, or all that is wrong with it."""
     data, tree, problems = parse_yaml("config.yaml", text)
     if problems:
         return None, problems

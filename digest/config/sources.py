@@ -40,7 +40,8 @@ class PageSource(SourceBase):
     """A listing on a web site, read with CSS selectors.
 
     Inside each element that ``item`` selects: ``title``, ``link`` (its ``href``), ``date`` (its ``datetime`` or its text),
-    ``takeaway``. ``next`` selects the link to the following page; at most ``pages`` are read.
+    ``takeaway``. ``next`` selects the link to the following page; at most ``pages`` are read. Where the parts of a piece stand
+    side by side without an element around them, ``item`` selects the first of them, and ``with_following`` takes those after it.
     """
 
     kind: Literal["page"]
@@ -50,6 +51,7 @@ class PageSource(SourceBase):
     link: str = "a"
     date: str = "time"
     takeaway: str | None = None
+    with_following: bool = False
     next: str | None = None
     pages: Annotated[int, Field(ge=1, le=100)] = 5
 

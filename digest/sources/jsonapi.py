@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from digest import config
-from digest.errors import SourceError
+from digest.errors import LaidOutOtherwise, SourceError
 from digest.model import Evidence, Harvest, Section
 from digest.sources import Context, entry, fetch, words
 from digest.sources.dates import parse_date, parse_timestamp
@@ -91,7 +91,7 @@ def _check_fields(items: list[Any], source: config.JsonSource, page: fetch.Page)
         return
     for name, path in source.fields.items():
         if name in ("title", "published", "url") and all(at(item, path) is None for item in items):
-            raise SourceError(
+            raise LaidOutOtherwise(
                 f'{fetch.shown(page.url)}: fields.{name}: "{path}" is in none of the {len(items)} items; the first has {_names(items[0])}'
             )
 

@@ -88,6 +88,7 @@ def make_app(workspace_path: Path) -> FastAPI:
             app.state.applied = Together[tuple[join.Application, Asker | None], str | TooMany](
                 lambda many: join.apply_all(workspace, many), _TURN_S
             )
+            app.state.fetching = admin.fetching.Fetching()
             app.state.one_clicks = Together[str, bool](lambda sids: readers.leave_all(workspace, sids, "one click"), _TURN_S)
             app.state.asked = lambda: loop.call_soon_threadsafe(asked.set)
             app.state.sendgrid = webhooks.of_workspace(
@@ -110,6 +111,7 @@ def make_app(workspace_path: Path) -> FastAPI:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await background.rest()
+                await asyncio.to_thread(app.state.fetching.close)
 
     app = FastAPI(
         title="Digest",

@@ -1,20 +1,27 @@
-"""Five hundred payloads in every field of a summary: none runs in a mail, on the desk, in the web copy, or in the admin."""
+"""Five hundred payloads in every field of a summary: none runs in a mail, on the desk, in the web copy, or in the admin.
+
+And in a page, a feed and a text that somebody looks at before it becomes a source.
+"""
 
 import email
 import email.policy
 import http.server
 import threading
+from html import escape
 
 import pytest
+from selectolax.lexbor import LexborHTMLParser
 
 from digest import dispatch, issue
 from digest.interests import load
 from digest.model import Evidence, Image, Notice, Section
 from digest.store import catalogue, now, people
 from digest.subscribe import import_file
+from digest.web.admin import picking
 from digest.workspace import open_workspace
 from tests.support.desk import NAME, ON, sitting
 from tests.support.make import CONFIG, at, make_summary, make_workspace
+from tests.support.pages_server import running
 from tests.support.payloads import payloads
 from tests.support.site import link, links, serving
 from tests.support.staff import Browser, add
@@ -133,6 +140,8 @@ def test_none_runs_in_a_mail_on_the_desk_in_the_web_copy_or_in_the_admin(folder,
         places = (
             "interests",
             "interests/about/t0",
+            "sources",
+            "sources/about/ours",
             f"issues/about/{NAME}",
             f"readers/about/{reader}",
             f"readers/about/{reader}/why/{NAME}",
@@ -153,3 +162,59 @@ def test_none_runs_in_a_mail_on_the_desk_in_the_web_copy_or_in_the_admin(folder,
             page.mouse.move(200, 300)
             page.wait_for_timeout(50)
     assert ran == []
+
+
+PAGES = 3  # that share the payloads
+
+
+def listed(some):
+    """A page that lists pieces with payloads as their markup, in their attributes and as their words."""
+    pieces = "".join(
+        f'<li class="{escape(bad)}" id="{escape(bad)}"><b>Piece {n} {escape(bad)}</b> <i>2026-04-{n % 28 + 1:02}</i>'
+        f'<a href="/{n}?{escape(bad)}">More</a></li>'
+        for n, bad in enumerate(some)
+    )
+    raw = "".join(f"<div>{bad}</div>" for bad in some)
+    return f"<html><head><title>{some[0]}</title></head><body><ul>{pieces}</ul>{raw}</body></html>"
+
+
+def test_none_runs_where_a_new_source_is_looked_at_and_picked(tmp_path, watched):
+    page, ran = watched
+    every = payloads()
+    html, xml, plain = ({"Content-Type": f"{kind}; charset=utf-8"} for kind in ("text/html", "text/xml", "text/plain"))
+    items = "".join(
+        f"<item><title>{escape(bad)}</title><link>https://e.example.org/{n}?{n}</link><description>{escape(bad)}</description>"
+        f"<pubDate>{'Wed, 01 Apr 2026 00:00:00 GMT' if n % 9 else escape(bad)}</pubDate></item>"
+        for n, bad in enumerate(every)
+    )
+    with running() as server:
+        for n in range(PAGES):
+            server.answers[f"/{n}"] = (200, html, listed(every[n::PAGES]))
+        server.answers["/feed"] = (200, xml, f"<?xml version='1.0'?><rss version='2.0'><channel><title>x</title>{items}</channel></rss>")
+        server.answers["/text"] = (200, plain, "Take away.\n" + "".join(f"5/1/2026\nA teaser {bad}\nRead More\n" for bad in every[:200]))
+        folder = make_workspace(tmp_path / "w", config=CONFIG + f"fetch: {{allow: ['{server.allow[0]}']}}\n")
+        with serving(folder) as site:
+            session = Browser(site).enter(add(site, "nora"))
+            page.context.add_cookies([{"name": "digest", "value": session.cookies["digest"], "url": site.url}])
+            told = ""
+            for path in (*(f"/{n}" for n in range(PAGES)), "/feed", "/text"):
+                page.goto(site.url + "/admin/sources/new")
+                page.get_by_label("Address").fill(server.url(path))
+                page.get_by_role("button", name="Look", exact=True).click()
+                page.get_by_role("heading", name="What would be gathered").wait_for()
+                told += page.content()
+                if path in ("/feed", "/text"):
+                    continue
+                frame = page.locator("#shown-page").element_handle().content_frame()
+                frame.get_by_text("Piece 3").first.click()
+                frame.locator("[data-part=title]").first.wait_for()
+                assert frame.evaluate("self.origin") == "null" and "ran(" in frame.locator("main").inner_text()
+                page.mouse.move(400, 500)
+            assert told.count("ran(") > 300  # they are there, as text
+            assert ran == []
+    # Without any policy, and with scripts allowed: what the frame is made of keeps them out by itself.
+    page.goto("about:blank")
+    page.set_content("".join(f"<div>{picking.bare(LexborHTMLParser(bad))}</div>" for bad in every))
+    page.mouse.move(200, 300)
+    page.wait_for_timeout(300)
+    assert ran == [] and page.locator("[data-at]").count() > 40

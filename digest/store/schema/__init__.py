@@ -24,6 +24,7 @@ from digest.store.schema.later import bounce, contradiction, decision, event_inb
 from digest.store.schema.lists import interest_choice, interest_move, segment
 from digest.store.schema.parts import plan_part
 from digest.store.schema.people import consent, consent_text, follows, mail, signup, subscriber, suppression
+from digest.store.schema.readings import reading
 
 __all__ = [
     "Instant",
@@ -64,6 +65,7 @@ __all__ = [
     "person",
     "plan_part",
     "provider_event",
+    "reading",
     "recovery_code",
     "refusal",
     "revision",

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from digest.web.admin import (
     account,
     entering,
+    fetching,
     guard,
     hooks,
     issues,
@@ -22,11 +23,30 @@ from digest.web.admin import (
     readers,
     reports,
     settings,
+    source_trial,
+    sources,
 )
 
-__all__ = ["mount"]
+__all__ = ["fetching", "guard", "mount"]
 
-PARTS = (entering, overview, issues, lists, list_changes, readers, reader_files, reader, reports, account, people, hooks, log, settings)
+PARTS = (
+    entering,
+    overview,
+    issues,
+    lists,
+    list_changes,
+    sources,
+    source_trial,
+    readers,
+    reader_files,
+    reader,
+    reports,
+    account,
+    people,
+    hooks,
+    log,
+    settings,
+)
 
 
 def mount(app: FastAPI) -> None:

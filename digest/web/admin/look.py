@@ -19,6 +19,8 @@ _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+# For a page that shows something in a frame of our own address.
+FRAMING = {"Content-Security-Policy": f"{_CSP}; frame-src 'self'"}
 # With no-referrer a browser would not say where a form came from, which is what a form is judged by.
 _HEADERS = {"Content-Security-Policy": _CSP, "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY"}
 
@@ -35,6 +37,7 @@ SECTIONS = (
     Section("Overview", "/admin", "account.own"),
     Section("Issues", "/admin/issues", "issues.see"),
     Section("Interests", "/admin/interests", "interests.see"),
+    Section("Sources", "/admin/sources", "sources.see"),
     Section("Readers", "/admin/readers", "readers.see"),
     Section("Reports", "/admin/reports", "figures.see"),
     Section("People", "/admin/people", "people.see"),
