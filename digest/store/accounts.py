@@ -170,11 +170,6 @@ def sessions(tx: Connection, person: int) -> list[SessionRow]:
     return [SessionRow(*row) for row in tx.execute(query)]
 
 
-def networks(tx: Connection) -> list[str]:
-    """Where people are logged in from."""
-    return list(tx.execute(select(t.session.c.network).where(t.session.c.stage == "full").distinct()).scalars())
-
-
 def renew(tx: Connection, sid: str, token_hash: str, *, stage: str) -> bool:
     """Give a session another token, and take it for proven now. False if it has ended meanwhile."""
     at = now(tx)

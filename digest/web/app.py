@@ -22,7 +22,6 @@ from digest.desk.editions import Editions
 from digest.errors import DigestError
 from digest.glimpse import Glimpse
 from digest.signin import Session
-from digest.store import accounts
 from digest.web import (
     admin,
     api,
@@ -81,8 +80,6 @@ def make_app(workspace_path: Path) -> FastAPI:
             app.state.shelf = archives.Shelf(workspace, app.state.glimpse)
             app.state.editions = Editions()
             app.state.gate = Gate(workspace.config.pages.budgets)
-            with workspace.store.read() as tx:
-                app.state.tries = admin.guard.Tries(workspace.config.admin.budgets, accounts.networks(tx))
             desk = make_desk(Table(workspace, live=False, web=True), _at_the_desk)
             app.mount("/desk", admin.guard.Behind(desk, "issues.see", {"/approve": "issues.approve", "/test": "issues.test"}))
             app.state.applied = Together[tuple[join.Application, Asker | None], str | TooMany](
