@@ -16,6 +16,14 @@ from digest.web.admin.look import page
 
 router = APIRouter()
 
+_DONE = {
+    "role": "{name} is {role} from now on.",
+    "off": "The second factor of {name} is off.",
+    "ended": "The sessions of {name} have ended.",
+    "disabled": "{name} may log in no more. Their sessions have ended.",
+    "enabled": "{name} may log in again.",
+}
+
 Pid = Annotated[str, Path(max_length=32)]
 
 
@@ -47,14 +55,16 @@ def add(request: Request, form: Filled) -> Response:
 def somebody(request: Request, pid: Pid) -> Response:
     """One of them."""
     person = _find(request, pid)
-    return page(request, "somebody.html.j2", one=person, sessions=staff.sessions(guard.acting(request), person.name), about=ABOUT)
+    done = _DONE.get(request.query_params.get("done", ""), "").format(name=person.name, role=person.role.value)
+    sessions = staff.sessions(guard.acting(request), person.name)
+    return page(request, "somebody.html.j2", one=person, sessions=sessions, about=ABOUT, done=done)
 
 
 @guarded(router, "POST", "/admin/people/{pid}/role", "people.change")
 def set_role(request: Request, pid: Pid, form: Filled) -> Response:
     """Another role."""
     staff.set_role(guard.acting(request), _find(request, pid).name, _role(form.one("role")))
-    return _back(pid)
+    return _back(pid, "role")
 
 
 @guarded(router, "POST", "/admin/people/{pid}/reset", "people.change")
@@ -69,28 +79,28 @@ def reset(request: Request, pid: Pid) -> Response:
 def second_factor_off(request: Request, pid: Pid) -> Response:
     """For somebody who lost the device and the recovery codes."""
     staff.turn_off(guard.acting(request), _find(request, pid).name)
-    return _back(pid)
+    return _back(pid, "off")
 
 
 @guarded(router, "POST", "/admin/people/{pid}/sessions", "people.change")
 def end_sessions(request: Request, pid: Pid) -> Response:
     """They have to log in again."""
     staff.revoke(guard.acting(request), _find(request, pid).name)
-    return _back(pid)
+    return _back(pid, "ended")
 
 
 @guarded(router, "POST", "/admin/people/{pid}/disable", "people.change")
 def disable(request: Request, pid: Pid) -> Response:
     """They may log in no more."""
     staff.disable(guard.acting(request), _find(request, pid).name)
-    return _back(pid)
+    return _back(pid, "disabled")
 
 
 @guarded(router, "POST", "/admin/people/{pid}/enable", "people.change")
 def enable(request: Request, pid: Pid) -> Response:
     """They may again."""
     staff.enable(guard.acting(request), _find(request, pid).name)
-    return _back(pid)
+    return _back(pid, "enabled")
 
 
 def _find(request: Request, pid: str) -> Person:
@@ -107,5 +117,5 @@ def _role(text: str) -> Role:
         raise AccountError(str(error)) from error
 
 
-def _back(pid: str) -> Response:
-    return RedirectResponse(f"/admin/people/{pid}", status_code=303)
+def _back(pid: str, done: str) -> Response:
+    return RedirectResponse(f"/admin/people/{pid}?done={done}", status_code=303)
