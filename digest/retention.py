@@ -1,4 +1,5 @@
-"""What is kept only for a while: the provider's events, failures of addresses, the records of attempts (docs/events.md).
+"""What is kept only for a while: the provider's events, failures of addresses, the records of attempts, and what readers had
+chosen before a change of the lists (docs/events.md).
 
 It is about people's health, so no more is kept than something still asks for. Safe to repeat, to interrupt, and to run while
 an issue goes out.
@@ -23,12 +24,13 @@ class Pruned(Frozen):
     events: int = 0
     bounces: int = 0
     attempts: int = 0
+    choices: int = 0
     dry_run: bool = False
 
     @property
     def any(self) -> bool:
         """Whether there was anything."""
-        return bool(self.bodies or self.events or self.bounces or self.attempts)
+        return bool(self.bodies or self.events or self.bounces or self.attempts or self.choices)
 
 
 def prune(workspace: Workspace, *, dry_run: bool = False) -> Pruned:
@@ -40,6 +42,7 @@ def prune(workspace: Workspace, *, dry_run: bool = False) -> Pruned:
         "events": at - timedelta(days=workspace.config.retention.events_days),
         "bounces": at - timedelta(days=workspace.config.delivery.soft_bounces.days),
         "attempts": at - timedelta(days=workspace.config.retention.attempts_days),
+        "choices": at - timedelta(days=workspace.config.retention.choices_days),
     }
     done = {name: (_count if dry_run else _take)(workspace, name, before) for name, before in limits.items()}
     if any(done.values()) and not dry_run:
@@ -48,7 +51,13 @@ def prune(workspace: Workspace, *, dry_run: bool = False) -> Pruned:
 
 
 def _count(workspace: Workspace, name: str, before: datetime) -> int:
-    chosen = {"bodies": retention.bodies, "events": retention.events, "bounces": retention.bounces, "attempts": retention.attempts}
+    chosen = {
+        "bodies": retention.bodies,
+        "events": retention.events,
+        "bounces": retention.bounces,
+        "attempts": retention.attempts,
+        "choices": retention.choices,
+    }
     with workspace.store.read() as tx:
         return retention.count(tx, chosen[name](before))
 
@@ -59,6 +68,7 @@ def _take(workspace: Workspace, name: str, before: datetime) -> int:
         "events": retention.take_events,
         "bounces": retention.take_bounces,
         "attempts": retention.take_attempts,
+        "choices": retention.take_choices,
     }
     taken = 0
     while True:

@@ -57,13 +57,15 @@ class Store(Frozen):
 
 class Retention(Frozen):
     """For how many days what is only needed for a while is kept: the provider's events, the record of each attempt, sign-ups
-    that nobody confirmed, the note of a mail that left, and those who left; None keeps them.
+    that nobody confirmed, the note of a mail that left, what readers had chosen before a change of the lists, and those who left;
+    None keeps them.
     """
 
     events_days: Annotated[int, Field(ge=7)] = 30
     attempts_days: Annotated[int, Field(ge=30)] = 400
     unconfirmed_days: Annotated[int, Field(ge=1, le=60)] = 7
     mail_days: Annotated[int, Field(ge=30, le=3650)] = 30
+    choices_days: Annotated[int, Field(ge=30)] = 180
     left_days: Annotated[int, Field(ge=1)] | None = 365
 
 

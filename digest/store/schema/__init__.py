@@ -4,6 +4,7 @@ from digest.store.schema.accounts import audit, audit_head, person, recovery_cod
 from digest.store.schema.base import Instant, RowId, meta, metadata
 from digest.store.schema.desk import approval, edit, share
 from digest.store.schema.gathered import also_at, identifier, refusal, revision, source, summary
+from digest.store.schema.identities import identity
 from digest.store.schema.issues import (
     attempt,
     carried,
@@ -48,6 +49,7 @@ __all__ = [
     "event_inbox",
     "follows",
     "identifier",
+    "identity",
     "interest_choice",
     "interest_move",
     "issue",
