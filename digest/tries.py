@@ -26,12 +26,13 @@ BROWSER = timedelta(days=90)  # the same of a browser
 
 
 class Try(NamedTuple):
-    """One try of a password, of a code after it, or (``again``) of somebody who is logged in and proves who they are.
+    """One try of a password, of a code after it, of what another service says (``elsewhere``, of no name yet), or (``again``) of
+    somebody who is logged in and proves who they are.
 
     ``network`` is where from, coarsely; ``browser`` what it was given by `browser_mark`; ``session`` the session's id.
     """
 
-    step: Literal["password", "code", "again"]
+    step: Literal["password", "code", "elsewhere", "again"]
     name: str
     network: str
     browser: str = ""
@@ -74,9 +75,10 @@ def _asked(tx: Connection, vault: Vault, limits: LoginBudgets, one: Try) -> dict
     if one.step == "again" or _is_known_browser(tx, vault, one):
         return own
     network = _network(vault, one.network)
-    asked = {**own, network: limits.network_per_hour}
+    asked = {network: limits.network_per_hour} if one.step == "elsewhere" else {**own, network: limits.network_per_hour}
     if not budgets.known(tx, network):
-        asked[f"login {one.step} {_hash(vault, 'name', _plain(one.name))}"] = limits.name_per_hour
+        if one.step != "elsewhere":
+            asked[f"login {one.step} {_hash(vault, 'name', _plain(one.name))}"] = limits.name_per_hour
         asked["login all"] = limits.all_per_hour
     return asked
 

@@ -7,6 +7,7 @@ only. A mistake is a ``ConfigError`` that names file, line and key, and what wou
 from digest.config.admin import Admin, LoginBudgets
 from digest.config.cadences import Cadence, Ordinal, Schedule, Weekday
 from digest.config.delivery import Brake, DeliverySettings, OutboxSettings, SendGridSettings, SmtpSettings, SoftBounces, WarmUp
+from digest.config.login import Login, Oidc
 from digest.config.pages import PAGE_LANGUAGES, Budgets, Pages, Theme
 from digest.config.reading import SECRETS, examine, load
 from digest.config.sources import FeedSource, Fetch, FolderSource, JsonSource, PageSource, Source, SourceBase, TextSource
@@ -24,8 +25,10 @@ __all__ = [
     "Fetch",
     "FolderSource",
     "JsonSource",
+    "Login",
     "LoginBudgets",
     "Newsletter",
+    "Oidc",
     "Ordinal",
     "OutboxSettings",
     "PAGE_LANGUAGES",

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from digest.config.admin import Admin
 from digest.config.cadences import Cadence, Schedule
 from digest.config.delivery import DeliverySettings
+from digest.config.login import Login
 from digest.config.pages import Pages
 from digest.config.sources import Fetch, Source
 from digest.config.values import HttpsUrl, Language, Mailbox, Zone
@@ -89,8 +90,10 @@ class Config(BaseSettings):
     fetch: Fetch = Fetch()
     pages: Pages = Pages()
     admin: Admin = Admin()
+    login: Login = Login()
     retention: Retention = Retention()
     secret_key: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
+    oidc_secret: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     smtp_password: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     sendgrid_api_key: Annotated[SecretStr | None, Field(validation_alias="SENDGRID_API_KEY", json_schema_extra={"secret": True})] = None
 

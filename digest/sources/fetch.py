@@ -76,7 +76,7 @@ def get(
     headers |= {"If-Modified-Since": last_modified} if last_modified else {}
     try:
         backend = Vetted(settings.allow, deadline, resolve)
-        context = tls or _trust()
+        context = tls or trust()
         with httpx2.Client(transport=Transport(context, backend), trust_env=False, timeout=settings.timeout_s) as client:
             return _follow(client, url, headers, settings, deadline)
     except (httpx2.HTTPError, httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError, OSError) as error:
@@ -88,7 +88,7 @@ def get(
 _reading_trust = threading.Lock()
 
 
-def _trust() -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
     """The certificates that are trusted; reading them takes longer than reading a feed, so it is done once."""
     with _reading_trust:
         return _read_trust()

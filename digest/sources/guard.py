@@ -44,7 +44,9 @@ class Transport(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         url = httpcore2.URL(scheme=request.url.raw_scheme, host=request.url.raw_host, port=request.url.port, target=request.url.raw_path)
         answer = self._pool.handle_request(
-            httpcore2.Request(method=request.method, url=url, headers=request.headers.raw, content=b"", extensions=request.extensions)
+            httpcore2.Request(
+                method=request.method, url=url, headers=request.headers.raw, content=request.read(), extensions=request.extensions
+            )
         )
         return httpx2.Response(status_code=answer.status, headers=answer.headers, stream=_Stream(answer), extensions=answer.extensions)
 

@@ -146,11 +146,13 @@ _SESSION = (
 )
 
 
-def put_session(tx: Connection, person: int, token_hash: str, stage: str, network: str, browser: str) -> str:
+def put_session(
+    tx: Connection, person: int, token_hash: str, stage: str, network: str, browser: str, fresh_at: datetime | None = None
+) -> str:
     """A new session; the store knows its token by the hash alone. Returns what it is called."""
     sid, at = secrets.token_hex(16), now(tx)
     values = {"sid": sid, "token_hash": token_hash, "person_id": person, "stage": stage, "network": network, "browser": browser}
-    tx.execute(insert(t.session).values(**values, made_at=at, seen_at=at, fresh_at=at))
+    tx.execute(insert(t.session).values(**values, made_at=at, seen_at=at, fresh_at=min(at, fresh_at or at)))
     return sid
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from digest.web.admin import (
     account,
+    elsewhere,
     entering,
     guard,
     issues,
@@ -25,7 +26,7 @@ from digest.web.admin import (
 
 __all__ = ["mount"]
 
-PARTS = (entering, overview, issues, lists, list_changes, readers, reader_files, reader, reports, account, people, log, settings)
+PARTS = (entering, elsewhere, overview, issues, lists, list_changes, readers, reader_files, reader, reports, account, people, log, settings)
 
 
 def mount(app: FastAPI) -> None:

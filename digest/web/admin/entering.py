@@ -90,7 +90,7 @@ def take_code(request: Request, form: Filled) -> Response:
 @guarded(router, "GET", "/admin/again", "account.own")
 def ask_again(request: Request) -> Response:
     """The proof before a page that needs it."""
-    return page(request, "again.html.j2", wrong=False, fields=[("to", guard.own_path(request.query_params.get("to", "")))], action=_AGAIN)
+    return guard.ask_proof(request, [("to", guard.own_path(request.query_params.get("to", "")))], _AGAIN)
 
 
 _AGAIN = "/admin/again"
@@ -101,7 +101,7 @@ def prove_again(request: Request, form: Filled) -> Response:
     """Then on to that page."""
     to = guard.own_path(form.one("to"))
     if not guard.proved(request, guard.session_of(request), form):
-        return page(request, "again.html.j2", status=403, wrong=True, fields=[("to", to)], action=_AGAIN)
+        return guard.ask_proof(request, [("to", to)], _AGAIN, wrong=True)
     return RedirectResponse(to, status_code=303)
 
 

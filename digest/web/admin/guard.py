@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from digest import signin, staff, tries
+from digest import identities, signin, staff, tries
 from digest.accounts import ACTIONS, FRESH, Person, may
 from digest.errors import AccountError
 from digest.signin import Session
@@ -250,8 +250,12 @@ def is_https(request: Request) -> bool:
 
 def is_safe(request: Request) -> bool:
     """Whether nobody on the way can read the cookie."""
-    host = request.headers.get("host", "").lower()
-    return is_https(request) or host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
+    return is_https(request) or is_loopback(request.headers.get("host", "").lower())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, with its port or without, is this very machine."""
+    return host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
 
 
 def cookie_name(request: Request) -> str:
@@ -318,7 +322,14 @@ def again(request: Request, error: Exception) -> Response:
     assert isinstance(error, Again)
     form: Form = request.state.form
     fields = [(name, value) for name, value in form.pairs if name not in ("csrf", "again_password", "again_code")]
-    return page(request, "again.html.j2", status=403 if error.wrong else 200, wrong=error.wrong, fields=fields, action=request.url.path)
+    return ask_proof(request, fields, request.url.path, wrong=error.wrong)
+
+
+def ask_proof(request: Request, fields: Sequence[tuple[str, str]], action: str, *, wrong: bool = False) -> Response:
+    """The page that asks who it is; ``fields`` are sent to ``action`` with the proof."""
+    found = identities.of(workspace_of(request), session_of(request).person.name)
+    linked = found is not None and bool(found.issuer)
+    return page(request, "again.html.j2", status=403 if wrong else 200, wrong=wrong, fields=fields, action=action, linked=linked)
 
 
 def cannot(request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import RedirectResponse, Response
 
-from digest import passwords, staff
+from digest import identities, passwords, staff
 from digest.accounts import ABOUT, Person, Role, read_role
 from digest.errors import AccountError
 from digest.web.admin import guard
@@ -19,6 +19,8 @@ router = APIRouter()
 _DONE = {
     "role": "{name} is {role} from now on.",
     "off": "The second factor of {name} is off.",
+    "expected": "Whoever has that address over there is {name}, the next time they log in by it.",
+    "unlinked": "{name} logs in by password alone. Their sessions have ended.",
     "ended": "The sessions of {name} have ended.",
     "disabled": "{name} may log in no more. Their sessions have ended.",
     "enabled": "{name} may log in again.",
@@ -56,8 +58,8 @@ def somebody(request: Request, pid: Pid) -> Response:
     """One of them."""
     person = _find(request, pid)
     done = _DONE.get(request.query_params.get("done", ""), "").format(name=person.name, role=person.role.value)
-    sessions = staff.sessions(guard.acting(request), person.name)
-    return page(request, "somebody.html.j2", one=person, sessions=sessions, about=ABOUT, done=done)
+    sessions, found = staff.sessions(guard.acting(request), person.name), identities.of(guard.acting(request), person.name)
+    return page(request, "somebody.html.j2", one=person, sessions=sessions, about=ABOUT, done=done, identity=found)
 
 
 @guarded(router, "POST", "/admin/people/{pid}/role", "people.change")
@@ -80,6 +82,20 @@ def second_factor_off(request: Request, pid: Pid) -> Response:
     """For somebody who lost the device and the recovery codes."""
     staff.turn_off(guard.acting(request), _find(request, pid).name)
     return _back(pid, "off")
+
+
+@guarded(router, "POST", "/admin/people/{pid}/elsewhere", "people.change")
+def expect_elsewhere(request: Request, pid: Pid, form: Filled) -> Response:
+    """Whoever has that address at the other service is this person, once."""
+    identities.expect(guard.acting(request), _find(request, pid).name, form.one("address"))
+    return _back(pid, "expected")
+
+
+@guarded(router, "POST", "/admin/people/{pid}/elsewhere/off", "people.change")
+def unlink_elsewhere(request: Request, pid: Pid) -> Response:
+    """Their password alone again."""
+    identities.unlink(guard.acting(request), _find(request, pid).name)
+    return _back(pid, "unlinked")
 
 
 @guarded(router, "POST", "/admin/people/{pid}/sessions", "people.change")
