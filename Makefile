@@ -71,7 +71,7 @@ help-text: .venv/test.done
 
 lock: .venv/bin/uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group build pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group build --group dev --extra scale -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group build --group dev --extra scale --extra oidc -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:
 	rm -rf .venv var

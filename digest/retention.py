@@ -1,5 +1,5 @@
-"""What is kept only for a while: the provider's events, failures of addresses, the records of attempts (docs/events.md),
-what webhooks were told.
+"""What is kept only for a while: the provider's events, failures of addresses, the records of attempts, what readers had chosen
+before a change of the lists (docs/events.md), what webhooks were told.
 
 It is about people's health, so no more is kept than something still asks for. Safe to repeat, to interrupt, and to run while
 an issue goes out.
@@ -25,12 +25,13 @@ class Pruned(Frozen):
     bounces: int = 0
     attempts: int = 0
     hooks: int = 0
+    choices: int = 0
     dry_run: bool = False
 
     @property
     def any(self) -> bool:
         """Whether there was anything."""
-        return bool(self.bodies or self.events or self.bounces or self.attempts or self.hooks)
+        return bool(self.bodies or self.events or self.bounces or self.attempts or self.choices or self.hooks)
 
 
 def prune(workspace: Workspace, *, dry_run: bool = False) -> Pruned:
@@ -43,6 +44,7 @@ def prune(workspace: Workspace, *, dry_run: bool = False) -> Pruned:
         "bounces": at - timedelta(days=workspace.config.delivery.soft_bounces.days),
         "attempts": at - timedelta(days=workspace.config.retention.attempts_days),
         "hooks": at - timedelta(days=workspace.config.retention.hooks_days),
+        "choices": at - timedelta(days=workspace.config.retention.choices_days),
     }
     done = {name: (_count if dry_run else _take)(workspace, name, before) for name, before in limits.items()}
     if any(done.values()) and not dry_run:
@@ -57,6 +59,7 @@ def _count(workspace: Workspace, name: str, before: datetime) -> int:
         "bounces": retention.bounces,
         "attempts": retention.attempts,
         "hooks": retention.hook_events,
+        "choices": retention.choices,
     }
     with workspace.store.read() as tx:
         return retention.count(tx, chosen[name](before))
@@ -69,6 +72,7 @@ def _take(workspace: Workspace, name: str, before: datetime) -> int:
         "bounces": retention.take_bounces,
         "attempts": retention.take_attempts,
         "hooks": retention.take_hook_events,
+        "choices": retention.take_choices,
     }
     taken = 0
     while True:

@@ -52,10 +52,20 @@ def check(workspace: Workspace, name: str, password: str) -> Person | None:
     return None
 
 
-def begin(workspace: Workspace, person: Person, network: str, browser: str, *, code_first: bool | None = None) -> str:
+def begin(
+    workspace: Workspace,
+    person: Person,
+    network: str,
+    browser: str,
+    *,
+    code_first: bool | None = None,
+    how: str = "password",
+    proved_at: datetime | None = None,
+) -> str:
     """A session for somebody whose password was right. Returns its token, which is kept nowhere.
 
-    With a second factor it is good for nothing but the code; ``code_first`` says otherwise.
+    With a second factor it is good for nothing but the code; ``code_first`` says otherwise. ``how`` they came in where not by a password,
+    and when they proved there who they are.
     """
     token = secrets.token_urlsafe(32)
     waits = person.second_factor if code_first is None else code_first
@@ -63,9 +73,10 @@ def begin(workspace: Workspace, person: Person, network: str, browser: str, *, c
         rules = workspace.config.admin
         accounts.end_old(tx, now(tx) - timedelta(minutes=rules.idle_minutes), now(tx) - timedelta(hours=rules.session_hours))
         known = _known(tx, workspace, person)
-        accounts.put_session(tx, known.row, token_hash(token), "code" if waits else "full", network, browser[:200])
+        stage = "code" if waits else "full"
+        accounts.put_session(tx, known.row, token_hash(token), stage, network, browser[:200], fresh_at=proved_at)
         if not waits:
-            _in(tx, workspace, known, "password")
+            _in(tx, workspace, known, how)
     return token
 
 
@@ -120,6 +131,17 @@ def prove(workspace: Workspace, session: Session, password: str, typed: str) -> 
         if not accounts.proved(tx, session.sid):
             return False
         audit.record(tx, _as(workspace, known.person.name), "login.proved_again", known.person.name)
+    return True
+
+
+def proved_elsewhere(workspace: Workspace, session: Session, person: Person) -> bool:
+    """Another service asked again who it is, and it is the person of the session. The session is fresh from then on."""
+    if person.id != session.person.id:
+        return False
+    with workspace.store.write() as tx:
+        if not accounts.proved(tx, session.sid):
+            return False
+        audit.record(tx, _as(workspace, session.person.name), "login.proved_again", session.person.name, how="oidc")
     return True
 
 

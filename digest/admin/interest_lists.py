@@ -167,13 +167,14 @@ def undo(workspace: Workspace) -> Proposal:
     """Take the last change back: readers have again what they had chosen before it, and keep what they chose since.
 
     Raises:
-        ConfigError: there is nothing to take back, or readers follow what would go.
+        ConfigError: there is nothing to take back, readers follow what would go, or what they had chosen is kept no longer.
     """
     now = load(workspace)
     with workspace.store.read() as tx:
         last = lists.to_take_back(tx)
         if last is None or last.kind == "first":
             raise ConfigError("there is no change to take back; `digest interests history` lists them")
+        lists.require_kept(tx, last.id)
         if last.new_text != now.text:
             raise ConfigError("the lists are not as the last change left them; take back the later ones first")
         before = parse(last.old_text)

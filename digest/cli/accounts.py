@@ -146,6 +146,33 @@ def _tell(codes: tuple[str, ...]) -> None:
         typer.echo(f"  {one}")
 
 
+@people_app.command("elsewhere")
+def people_elsewhere(
+    name: Name,
+    workspace: Folder = HERE,
+    email: Annotated[
+        str, typer.Option("--email", metavar="ADDRESS", help="Link whoever has this address over there, once; - reads it from stdin.")
+    ] = "",
+    off: Annotated[bool, typer.Option("--off", help="Their password alone again; ends their sessions.")] = False,
+) -> None:
+    """Whether and how somebody logs in by another service (login.oidc)."""
+    from digest import identities
+
+    with open_(workspace) as opened:
+        if off:
+            typer.echo("Undone; their sessions have ended." if identities.unlink(opened, name) else "There was no link.")
+            return
+        if email:
+            identities.expect(opened, name, sys.stdin.readline().strip() if email == "-" else email)
+        found = identities.of(opened, name)
+    if found is None:
+        typer.echo("By password alone.")
+    elif found.issuer:
+        typer.echo(f"Linked to {found.issuer} since {found.at:%Y-%m-%d %H:%M} UTC.")
+    else:
+        typer.echo(f"Waits since {found.at:%Y-%m-%d %H:%M} UTC for somebody with the address that was given.")
+
+
 @people_app.command("disable")
 def people_disable(
     name: Name, workspace: Folder = HERE, undo: Annotated[bool, typer.Option("--undo", help="Let them log in again.")] = False

@@ -12,7 +12,7 @@ from digest.cli.base import HERE, DryRun, Folder, Json, On, app, count, open_, p
 
 @app.command()
 def prune(workspace: Folder = HERE, as_json: Json = False, dry_run: DryRun = False) -> None:
-    """Take away what has been kept long enough: events, failures of addresses, records of attempts, what webhooks were told."""
+    """Take away what has been kept long enough: events, failures of addresses, attempts, former choices, what webhooks were told."""
     from digest import retention
 
     with open_(workspace) as opened:
@@ -23,7 +23,8 @@ def prune(workspace: Folder = HERE, as_json: Json = False, dry_run: DryRun = Fal
     verb = "Would take away" if dry_run else "Took away"
     typer.echo(
         f"{verb} {count(done.bodies, 'body', 'bodies')}, {count(done.events, 'event')}, {count(done.bounces, 'bounce')}, "
-        f"{count(done.attempts, 'attempt')}, {count(done.hooks, 'event')} told to webhooks. What the ledger says stays as it is."
+        f"{count(done.attempts, 'attempt')}, {count(done.choices, 'former choice')}, {count(done.hooks, 'event')} told to webhooks. "
+        "What the ledger says stays as it is."
     )
 
 

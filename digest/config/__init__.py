@@ -8,6 +8,7 @@ from digest.config.admin import Admin, LoginBudgets
 from digest.config.cadences import Cadence, Ordinal, Schedule, Weekday
 from digest.config.delivery import Brake, DeliverySettings, OutboxSettings, SendGridSettings, SmtpSettings, SoftBounces, WarmUp
 from digest.config.hooks import Hooks
+from digest.config.login import Login, Oidc
 from digest.config.pages import PAGE_LANGUAGES, Budgets, Pages, Theme
 from digest.config.reading import SECRETS, examine, load, read_config
 from digest.config.sources import FeedSource, Fetch, FolderSource, JsonSource, PageSource, Source, SourceBase, TextSource
@@ -26,8 +27,10 @@ __all__ = [
     "FolderSource",
     "Hooks",
     "JsonSource",
+    "Login",
     "LoginBudgets",
     "Newsletter",
+    "Oidc",
     "Ordinal",
     "OutboxSettings",
     "PAGE_LANGUAGES",

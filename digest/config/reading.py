@@ -12,7 +12,12 @@ from digest.config.whole import Config
 from digest.errors import ConfigError
 from digest.problems import Problem, explain, line_of, parse_yaml
 
-SECRETS = {"secret_key": "DIGEST_SECRET_KEY", "smtp_password": "DIGEST_SMTP_PASSWORD", "sendgrid_api_key": "SENDGRID_API_KEY"}
+SECRETS = {
+    "secret_key": "DIGEST_SECRET_KEY",
+    "oidc_secret": "DIGEST_OIDC_SECRET",
+    "smtp_password": "DIGEST_SMTP_PASSWORD",
+    "sendgrid_api_key": "SENDGRID_API_KEY",
+}
 
 
 def load(workspace: Path) -> Config:

@@ -11,6 +11,7 @@ from digest.config.admin import Admin
 from digest.config.cadences import Cadence, Schedule
 from digest.config.delivery import DeliverySettings
 from digest.config.hooks import Hooks
+from digest.config.login import Login
 from digest.config.pages import Pages
 from digest.config.sources import Fetch, Source
 from digest.config.values import HttpsUrl, Language, Mailbox, Zone
@@ -58,7 +59,8 @@ class Store(Frozen):
 
 class Retention(Frozen):
     """For how many days what is only needed for a while is kept: the provider's events, the record of each attempt, sign-ups
-    that nobody confirmed, the note of a mail that left, what webhooks were told, and those who left; None keeps them.
+    that nobody confirmed, the note of a mail that left, what webhooks were told, what readers had chosen before a change of the
+    lists, and those who left; None keeps them.
     """
 
     events_days: Annotated[int, Field(ge=7)] = 30
@@ -66,6 +68,7 @@ class Retention(Frozen):
     unconfirmed_days: Annotated[int, Field(ge=1, le=60)] = 7
     mail_days: Annotated[int, Field(ge=30, le=3650)] = 30
     hooks_days: Annotated[int, Field(ge=7, le=3650)] = 30
+    choices_days: Annotated[int, Field(ge=30)] = 180
     left_days: Annotated[int, Field(ge=1)] | None = 365
 
 
@@ -90,8 +93,10 @@ class Config(BaseSettings):
     pages: Pages = Pages()
     admin: Admin = Admin()
     hooks: Hooks = Hooks()
+    login: Login = Login()
     retention: Retention = Retention()
     secret_key: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
+    oidc_secret: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     smtp_password: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     sendgrid_api_key: Annotated[SecretStr | None, Field(validation_alias="SENDGRID_API_KEY", json_schema_extra={"secret": True})] = None
 

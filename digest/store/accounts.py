@@ -146,11 +146,13 @@ _SESSION = (
 )
 
 
-def put_session(tx: Connection, person: int, token_hash: str, stage: str, network: str, browser: str) -> str:
+def put_session(
+    tx: Connection, person: int, token_hash: str, stage: str, network: str, browser: str, fresh_at: datetime | None = None
+) -> str:
     """A new session; the store knows its token by the hash alone. Returns what it is called."""
     sid, at = secrets.token_hex(16), now(tx)
     values = {"sid": sid, "token_hash": token_hash, "person_id": person, "stage": stage, "network": network, "browser": browser}
-    tx.execute(insert(t.session).values(**values, made_at=at, seen_at=at, fresh_at=at))
+    tx.execute(insert(t.session).values(**values, made_at=at, seen_at=at, fresh_at=min(at, fresh_at or at)))
     return sid
 
 
@@ -168,11 +170,6 @@ def sessions(tx: Connection, person: int) -> list[SessionRow]:
     """A person's sessions, the one used last first."""
     query = select(*_SESSION).where(t.session.c.person_id == person).order_by(t.session.c.seen_at.desc(), t.session.c.id)
     return [SessionRow(*row) for row in tx.execute(query)]
-
-
-def networks(tx: Connection) -> list[str]:
-    """Where people are logged in from."""
-    return list(tx.execute(select(t.session.c.network).where(t.session.c.stage == "full").distinct()).scalars())
 
 
 def renew(tx: Connection, sid: str, token_hash: str, *, stage: str) -> bool:

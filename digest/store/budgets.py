@@ -1,4 +1,4 @@
-"""Budgets of requests that all processes of a newsletter share, and the proofs of work that were used up.
+"""Budgets of requests that all processes of a newsletter share, what counts once, and what is known for a while.
 
 A budget is one row: the instant at which all that was taken from it has come back. It holds what one hour may take, and what
 was taken comes back evenly. Rows are named by keyed hashes; they tell nobody where a request came from.
@@ -16,7 +16,7 @@ from digest.store.database import now
 from digest.store.dialect import upsert
 
 _HOUR = timedelta(hours=1)
-_BUDGET, _PROOF = "asks:", "proof:"
+_BUDGET, _PROOF, _KNOWN = "asks:", "proof:", "known:"
 
 
 def used(tx: Connection, names: tuple[str, ...]) -> float:
@@ -24,6 +24,18 @@ def used(tx: Connection, names: tuple[str, ...]) -> float:
     at, c = now(tx), t.throttle.c
     rows = tx.execute(select(c.at).where(c.scope.in_([_BUDGET + name for name in names]))).scalars()
     return max((_taken(until, at) / _HOUR for until in rows), default=0.0)
+
+
+def spent(tx: Connection, budgets: Mapping[str, int]) -> bool:
+    """Whether one of these budgets has nothing left. Only looks: `take` may still find less."""
+    at, c = now(tx), t.throttle.c
+    rows = tx.execute(select(c.scope, c.at).where(c.scope.in_([_BUDGET + name for name in budgets]))).all()
+    return any(_taken(row.at, at) + _HOUR / budgets[row.scope.removeprefix(_BUDGET)] > _HOUR for row in rows)
+
+
+def give_back(tx: Connection, name: str) -> None:
+    """All of a budget is there again."""
+    tx.execute(delete(t.throttle).where(t.throttle.c.scope == _BUDGET + name))
 
 
 def take(tx: Connection, budgets: Mapping[str, int]) -> float:
@@ -57,8 +69,20 @@ def spend(tx: Connection, mark: str, until: datetime) -> bool:
     return tx.execute(upsert(tx, t.throttle).values(**values).on_conflict_do_nothing()).rowcount == 1
 
 
+def remember(tx: Connection, name: str, until: datetime) -> None:
+    """That is known until then."""
+    values = {"scope": _KNOWN + name, "at": until, "taken": 0}
+    tx.execute(upsert(tx, t.throttle).values(**values).on_conflict_do_update(index_elements=["scope"], set_={"at": until}))
+
+
+def known(tx: Connection, name: str) -> bool:
+    """Whether that is known still."""
+    at = tx.execute(select(t.throttle.c.at).where(t.throttle.c.scope == _KNOWN + name)).scalar()
+    return at is not None and at > now(tx)
+
+
 def sweep(tx: Connection) -> None:
-    """Forget budgets of which nothing is taken any more, and proofs that are too old to count."""
+    """Forget budgets of which nothing is taken any more, proofs that are too old to count, and what is known no more."""
     c = t.throttle.c
-    ours = or_(c.scope.startswith(_BUDGET), c.scope.startswith(_PROOF))
+    ours = or_(*(c.scope.startswith(kind) for kind in (_BUDGET, _PROOF, _KNOWN)))
     tx.execute(delete(t.throttle).where(ours, c.at < now(tx)))

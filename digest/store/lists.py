@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, update
 
 from digest.choices import Choice, Steps, apply, take_back
-from digest.errors import IssueWaits
+from digest.errors import ConfigError, IssueWaits
 from digest.model import IssueState, Status
 from digest.store import schema as t
 from digest.store.dialect import now
@@ -35,6 +35,7 @@ class Move(NamedTuple):
     takes_back: int | None
     readers: int | None
     ended_at: datetime | None
+    let_go_at: datetime | None
 
 
 def begin(
@@ -53,8 +54,11 @@ def begin(
 
     Raises:
         IssueWaits: an issue is being planned, which goes by the lists as they are; or a change is under way.
+        ConfigError: what it would take back was let go meanwhile.
     """
     require_settled(tx)
+    if takes_back is not None:
+        require_kept(tx, takes_back)
     planning = tx.execute(select(t.issue.c.name).where(t.issue.c.state == IssueState.PLANNING.value)).scalars().first()
     if planning is not None:
         raise IssueWaits(f"{planning} is being planned by the lists as they are; `digest send {planning}` finishes it, then try again")
@@ -134,6 +138,20 @@ def require_settled(tx: Connection) -> None:
     """
     if unfinished(tx) is not None:
         raise IssueWaits("a change of the interest lists is under way or was cut short; try again, or see `digest interests compare`")
+
+
+def require_kept(tx: Connection, move: int) -> None:
+    """What readers had chosen before that change is there still.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    found = named(tx, move)
+    if found is not None and found.let_go_at is not None:
+        raise ConfigError(
+            f"what readers had chosen before that change is kept no longer (retention.choices_days; let go on "
+            f"{found.let_go_at:%Y-%m-%d}), so it cannot be taken back; change the lists anew instead"
+        )
 
 
 # --- looking -------------------------------------------------------------------------------------------------------------

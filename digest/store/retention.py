@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, Table, and_, delete, exists, func, no
 from digest.model import DeliveryState as S
 from digest.model import IssueState
 from digest.store import schema as t
+from digest.store.dialect import now
 
 _OPEN = [state.value for state in (S.PLANNED, S.READY, S.INFLIGHT, S.UNCERTAIN, S.HELD)]
 _DONE = [IssueState.FINISHED.value, IssueState.CANCELLED.value]
@@ -64,6 +65,17 @@ def hook_events(before: datetime) -> Select[Any]:
     return select(e.id).where(or_(done, (e.state == "waiting") & (e.state_at < before) & e.hook_id.in_(off)))
 
 
+def choices(before: datetime) -> Select[Any]:
+    """What readers had chosen before a change of the lists that ended before, unless it is just being taken back."""
+    return select(t.interest_choice.c.subscriber_id).where(t.interest_choice.c.move_id.in_(_past(before)))
+
+
+def _past(before: datetime) -> Select[Any]:
+    m, other = t.interest_move.c, t.interest_move.alias()
+    taken_back = exists().where(other.c.takes_back == m.id, other.c.state == "begun")
+    return select(m.id).where(m.state == "done", m.ended_at < before, not_(taken_back))
+
+
 def count(tx: Connection, chosen: Select[Any]) -> int:
     """How many rows would be taken away."""
     return tx.execute(select(func.count()).select_from(chosen.subquery())).scalar_one()
@@ -99,6 +111,17 @@ def take_attempts(tx: Connection, before: datetime, limit: int) -> int:
 def take_hook_events(tx: Connection, before: datetime, limit: int) -> int:
     """What webhooks were told."""
     return _take(tx, t.hook_event, hook_events(before), limit)
+
+
+def take_choices(tx: Connection, before: datetime, limit: int) -> int:
+    """What readers had chosen; from the first row on the change says of itself that it cannot be taken back any more."""
+    m, c = t.interest_move.c, t.interest_choice.c
+    found = tx.execute(select(c.move_id, c.subscriber_id).where(c.move_id.in_(_past(before))).limit(limit)).all()
+    for move in {row.move_id for row in found}:
+        tx.execute(update(t.interest_move).where(m.id == move, m.let_go_at.is_(None)).values(let_go_at=now(tx)))
+        rows = [row.subscriber_id for row in found if row.move_id == move]
+        tx.execute(delete(t.interest_choice).where(c.move_id == move, c.subscriber_id.in_(rows)))
+    return len(found)
 
 
 def _take(tx: Connection, table: Table, chosen: Select[Any], limit: int) -> int:

@@ -16,13 +16,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 import digest
-from digest import feedback, join, mail, readers, retention
+from digest import feedback, join, mail, oidc_wire, readers, retention
 from digest.admission import Asker, TooMany
 from digest.desk.editions import Editions
 from digest.errors import DigestError
 from digest.glimpse import Glimpse
 from digest.signin import Session
-from digest.store import accounts
 from digest.web import (
     admin,
     api,
@@ -80,9 +79,8 @@ def make_app(workspace_path: Path) -> FastAPI:
             app.state.glimpse = Glimpse(workspace)
             app.state.shelf = archives.Shelf(workspace, app.state.glimpse)
             app.state.editions = Editions()
+            app.state.provider = oidc_wire.open_provider(workspace.config, workspace.path)
             app.state.gate = Gate(workspace.config.pages.budgets)
-            with workspace.store.read() as tx:
-                app.state.tries = admin.guard.Tries(workspace.config.admin.budgets, accounts.networks(tx))
             desk = make_desk(Table(workspace, live=False, web=True), _at_the_desk)
             app.mount("/desk", admin.guard.Behind(desk, "issues.see", {"/approve": "issues.approve", "/test": "issues.test"}))
             app.state.applied = Together[tuple[join.Application, Asker | None], str | TooMany](

@@ -1,6 +1,5 @@
 """Lists, readers, issues and reports in a real browser: each task once by mouse and once by keyboard, each page without fault."""
 
-import re
 from datetime import date
 
 import pytest
@@ -8,7 +7,6 @@ from sqlalchemy import update
 
 from digest import jobs
 from digest.interests import load
-from digest.model import Status
 from digest.store import schema as t
 from digest.workspace import open_workspace
 from tests.browser.test_admin import BUDGETS, DESK, PHONE, check, fresh_page
@@ -71,24 +69,6 @@ def follow(page, wanted):
         page.keyboard.press("Enter")
 
 
-def test_a_rule_by_mouse_seen_while_it_is_typed(site, page):
-    page.goto(site.url + "/admin/interests")
-    page.get_by_role("link", name="Vision").click()
-    page.get_by_role("link", name="Edit the rule").click()
-    page.wait_for_load_state()  # what is typed before the page's script is there is seen with the next key
-    page.get_by_label("Rule").fill("{any: [{tag: vision}, {tag: diet}]}")
-    page.get_by_role("status").get_by_text("1 more than now, 0 fewer").wait_for()  # without a button pressed
-    assert page.get_by_role("button", name="Do this").count() == 0
-    page.get_by_role("button", name="Show what it would do").click()
-    page.get_by_role("button", name="Do this").click()
-    page.get_by_role("status").get_by_text("The change is made").wait_for()
-    assert load(site.folder).get("vision").match.any
-    page.get_by_role("button", name="Take it back").click()
-    page.get_by_role("button", name="Do this").click()
-    page.get_by_role("status").get_by_text("taken back").wait_for()
-    assert not load(site.folder).get("vision").match.any
-
-
 def test_a_label_by_keyboard_and_without_scripts(site, fresh_page):
     page = enter(site, fresh_page(viewport=DESK, java_script_enabled=False))
     page.goto(site.url + "/admin/interests/about/vision")
@@ -109,71 +89,6 @@ def test_a_label_by_keyboard_and_without_scripts(site, fresh_page):
     assert load(site.folder).get("vision").label == "Eyes"
     page.get_by_role("button", name="Take it back").click()
     page.get_by_role("button", name="Do this").click()
-
-
-def test_a_new_interest_by_keyboard(site, page):
-    page.goto(site.url + "/admin/interests")
-    follow(page, "New interest")
-    reach(page, "Label")
-    page.keyboard.type("Sleep")
-    page.keyboard.press("Tab")
-    page.keyboard.type("sleep")
-    reach(page, "Rule")
-    page.keyboard.type("{tag: sleep}")
-    follow(page, "Show what it would do")
-    follow(page, "Do this")
-    page.get_by_role("link", name="Sleep").wait_for()
-    follow(page, "Take it back")
-    follow(page, "Do this")
-    assert load(site.folder).get("sleep") is None
-
-
-def test_a_reader_by_mouse_found_edited_paused(site, page):
-    page.goto(site.url + "/admin/readers")
-    page.get_by_label("Exact address or id").fill("reader03@example.org")
-    page.get_by_role("button", name="Find").click()
-    page.get_by_role("heading", name="Reader 3").wait_for()
-    assert "example" not in page.url and "gut" not in page.url
-    page.get_by_role("link", name="Edit").click()
-    page.get_by_label("Interests, in their order").fill("vision")
-    page.get_by_role("button", name="Save").click()
-    page.get_by_role("status").get_by_text("Saved").wait_for()
-    page.get_by_role("link", name=re.compile("Why these")).click()
-    page.get_by_role("heading", name="Not in it").wait_for()
-    page.go_back()
-    page.get_by_role("button", name="Pause").click()
-    page.get_by_role("status").get_by_text("Paused").wait_for()
-    reader = site.reader("reader03@example.org")
-    assert (reader.interests, reader.status) == (("vision",), Status.PAUSED)
-
-
-def test_a_reader_by_keyboard_found_and_forgotten(site, page):
-    page.goto(site.url + "/admin/readers")
-    reach(page, "Exact address or id")
-    page.keyboard.type("reader04@example.org")
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Reader 4").wait_for()
-    press(page, "They asked for it", "Space")
-    follow(page, "Forget this reader")
-    page.get_by_role("status").get_by_text("forgotten").wait_for()
-    assert not site.knows("reader04@example.org")
-
-
-def test_filters_by_keyboard_saved_and_a_file_taken_along(site, page):
-    page.goto(site.url + "/admin/readers")
-    reach(page, "Follows")
-    page.keyboard.type("Vis")
-    follow(page, "Show")
-    page.get_by_role("heading", name="Follows vision").wait_for()
-    assert "vision" not in page.url
-    reach(page, "Save “follows vision”")
-    page.keyboard.type("sight")
-    with page.expect_navigation():
-        page.keyboard.press("Enter")
-    page.get_by_role("link", name="sight").click()
-    with page.expect_download() as taken:
-        press(page, "Download these as CSV")
-    assert "reader05@example.org" in taken.value.path().read_text()
 
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
@@ -214,26 +129,6 @@ def test_held_hand_overs_decided(site, page, by):
     page.get_by_role("status").get_by_text("Decided and recorded").wait_for()
     with site.open() as workspace, workspace.store.read() as tx:
         assert tx.exec_driver_sql("SELECT count(*) FROM delivery WHERE state='held'").scalar_one() == 0
-
-
-def test_an_issue_made_again_by_mouse_and_one_message_by_keyboard(site, page):
-    page.goto(site.url + "/admin/issues")
-    page.get_by_role("link", name=ISSUE).click()
-    page.get_by_role("button", name="Make messages again and compare").click()
-    page.get_by_text("byte for byte").wait_for()
-    with page.expect_download() as taken:
-        press(page, "Download")
-    file = site.folder / "var/outbox" / ISSUE / taken.value.suggested_filename
-    assert taken.value.path().read_bytes() == file.read_bytes()
-
-
-def test_a_report_by_keyboard_with_its_picture(site, page):
-    page.goto(site.url + "/admin/reports")
-    follow(page, "Readers by status")
-    assert page.locator(".chart img").evaluate("image => image.complete && image.naturalWidth") == 760
-    with page.expect_download() as taken:
-        press(page, "Download as CSV")
-    assert taken.value.path().read_text().startswith("month,")
 
 
 @pytest.mark.parametrize("scheme, size", [("light", DESK), ("dark", PHONE)])

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import random
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import select as sql
 from sqlalchemy import update
 
-from digest import interests, jobs, join, readers, select, unfinished
+from digest import interests, jobs, join, readers, replay, retention, select, unfinished
 from digest.addresses import parse
 from digest.admin import interest_lists
 from digest.admin import interest_moves as moves
 from digest.errors import ConfigError, IssueWaits
 from digest.model import IssueState, Rule
-from digest.store import catalogue, lists, people, schema
+from digest.store import catalogue, lists, now, people, schema
 from digest.store import readers as stored_readers
 from digest.subscribe import import_file
 from digest.workspace import open_workspace
@@ -400,3 +400,51 @@ def test_an_erased_reader_leaves_no_choice_in_the_record(letter):
             assert left == kept - {person.row}
             assert people.find(tx, opened.store.vault, parse(person.subscriber.email)) is None
         undo(opened)
+
+
+def test_what_readers_had_chosen_goes_in_its_time_and_the_change_then_stays(letter, on_both, monkeypatch):
+    monkeypatch.setattr(retention, "_ROWS", 5)
+    with open_workspace(letter, date(2026, 5, 1)) as workspace:
+        jobs.run(workspace, "monthly")
+        given_before = given(workspace)
+        change(workspace, lambda known: moves.merge(known, "sleep", "vision"))
+        after = follows(workspace)
+
+        def passes(days):
+            with workspace.store.write() as tx:
+                tx.execute(update(schema.interest_move).values(ended_at=now(tx) - timedelta(days=days)))
+
+        passes(179)
+        assert not retention.prune(workspace).choices
+        proposal = interest_lists.undo(workspace)  # shown in time
+        passes(181)
+        planned, taken = retention.prune(workspace, dry_run=True).choices, retention.prune(workspace).choices
+        assert planned == taken > 5 and not retention.prune(workspace).any
+        with workspace.store.read() as tx:
+            assert not tx.execute(sql(schema.interest_choice)).all()
+        text = (letter / "subscribers" / "interests.yaml").read_text()
+        with pytest.raises(ConfigError, match="choices_days"):
+            interest_lists.undo(workspace)
+        with pytest.raises(ConfigError, match="choices_days"):
+            interest_lists.make(workspace, proposal)  # and made too late
+        assert follows(workspace) == after and (letter / "subscribers" / "interests.yaml").read_text() == text
+        assert given(workspace) == given_before
+        assert {message.likeness for message in replay.every(workspace, "monthly-2026-05-01")} == {"same"}
+        change(workspace, lambda known: moves.retire(known, "diet", None))  # touches no choice: can be taken back for good
+        passes(2000)
+        assert not retention.prune(workspace).any
+        undo(workspace)
+
+
+def test_what_is_being_taken_back_is_not_let_go_meanwhile(letter, monkeypatch):
+    with open_workspace(letter, date(2026, 5, 1)) as workspace:
+        jobs.first_subscribers(workspace)
+        before = follows(workspace)
+        change(workspace, lambda known: moves.merge(known, "sleep", "vision"))
+        with workspace.store.write() as tx:
+            tx.execute(update(schema.interest_move).values(ended_at=now(tx) - timedelta(days=500)))
+        finish = unfinished.finish
+        pruned = []
+        monkeypatch.setattr(unfinished, "finish", lambda *values: pruned.append(retention.prune(workspace).choices) or finish(*values))
+        undo(workspace)
+        assert pruned == [0] and follows(workspace) == before

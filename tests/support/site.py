@@ -43,6 +43,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()  # each as it was set
 
     @property
     def text(self) -> str:
@@ -67,7 +68,8 @@ class Site:
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
-            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, headers, answer.read(), tuple(answer.headers.get_all("set-cookie") or ()))
         finally:
             connection.close()
 

@@ -49,7 +49,7 @@ class Browser:
         return {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}
 
     def _taken(self, answer: Answer) -> Answer:
-        if given := answer.headers.get("set-cookie"):
+        for given in answer.cookies:
             name, _, value = given.partition(";")[0].partition("=")
             self.cookies[name] = value.strip('"')
             if not self.cookies[name]:

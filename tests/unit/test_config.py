@@ -150,7 +150,7 @@ def test_every_key_has_its_sentence_in_the_guide():
 
 
 def key_names(schema):
-    secret = {"secret_key", "smtp_password", "SENDGRID_API_KEY"}
+    secret = {"secret_key", "oidc_secret", "smtp_password", "SENDGRID_API_KEY"}
     found = set(schema.get("properties", {})) - secret
     for part in schema.get("$defs", {}).values():
         found |= set(part.get("properties", {}))

@@ -5,6 +5,7 @@ from digest.store.schema.base import Instant, RowId, meta, metadata
 from digest.store.schema.desk import approval, edit, share
 from digest.store.schema.gathered import also_at, identifier, refusal, revision, source, summary
 from digest.store.schema.hooks import hook, hook_event, hook_topic
+from digest.store.schema.identities import identity
 from digest.store.schema.issues import (
     attempt,
     carried,
@@ -53,6 +54,7 @@ __all__ = [
     "hook_event",
     "hook_topic",
     "identifier",
+    "identity",
     "interest_choice",
     "interest_move",
     "issue",

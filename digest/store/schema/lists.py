@@ -23,6 +23,7 @@ interest_move = Table(
     Column("takes_back", Integer),  # the change that this one undoes
     Column("readers", Integer),  # whose choices it changed
     Column("ended_at", Instant),
+    Column("let_go_at", Instant),  # what readers had chosen before it is not kept any more
     Index("ix_interest_move_state", "state"),
 )
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from digest.web.admin import (
     account,
+    elsewhere,
     entering,
     fetching,
     guard,
@@ -31,6 +32,7 @@ __all__ = ["fetching", "guard", "mount"]
 
 PARTS = (
     entering,
+    elsewhere,
     overview,
     issues,
     lists,

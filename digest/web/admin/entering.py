@@ -7,7 +7,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from digest import signin, staff
+from digest import signin, staff, tries
+from digest.tries import Try
 from digest.web.admin import guard
 from digest.web.admin.guard import HALF, OPEN, Filled, guarded
 from digest.web.admin.look import page
@@ -44,8 +45,8 @@ def log_in(request: Request, form: Filled) -> Response:
     """A name and a password. The answer is the same for a wrong password and for a name that nobody has."""
     workspace = workspace_of(request)
     name, to = form.one("name"), guard.own_path(form.one("to"))
-    if not request.app.state.tries.admits(name, network(request)):
-        raise guard.too_many()
+    counted = Try("password", name, network(request), guard.browser_mark(request))
+    guard.admit(request, counted)
     if not staff.anybody(workspace):
         raise guard.Nobody
     person = signin.check(workspace, name, form.one("password", 1024))
@@ -54,10 +55,12 @@ def log_in(request: Request, form: Filled) -> Response:
     if old := signin.read(workspace, request.cookies.get(guard.cookie_name(request), "")):
         signin.leave(workspace, old)
     if not person.second_factor:
-        request.app.state.tries.right(name, network(request))
+        tries.right(workspace, counted)
     token = signin.begin(workspace, person, network(request), browser(request.headers.get("user-agent", "")))
     answer = RedirectResponse(f"/admin/code?to={quote(to)}" if person.second_factor else to, status_code=303)
     guard.put_cookie(request, answer, token)
+    if not person.second_factor:
+        guard.mark_browser(request, answer, person.name)
     return answer
 
 
@@ -72,21 +75,22 @@ def take_code(request: Request, form: Filled) -> Response:
     """A code of the app, or a recovery code. The session goes on under another token."""
     workspace, to = workspace_of(request), guard.own_path(form.one("to"))
     session = guard.session_of(request, "code")
-    if not request.app.state.tries.admits(session.person.name, network(request), inside=True):
-        raise guard.too_many()
+    counted = Try("code", session.person.name, network(request), guard.browser_mark(request))
+    guard.admit(request, counted)
     token = signin.finish(workspace, session, form.one("code"))
     if token is None:
         return page(request, "code.html.j2", status=403, to=to, wrong=True)
-    request.app.state.tries.right(session.person.name, network(request))
+    tries.right(workspace, counted)
     answer = RedirectResponse(to, status_code=303)
     guard.put_cookie(request, answer, token)
+    guard.mark_browser(request, answer, session.person.name)
     return answer
 
 
 @guarded(router, "GET", "/admin/again", "account.own")
 def ask_again(request: Request) -> Response:
     """The proof before a page that needs it."""
-    return page(request, "again.html.j2", wrong=False, fields=[("to", guard.own_path(request.query_params.get("to", "")))], action=_AGAIN)
+    return guard.ask_proof(request, [("to", guard.own_path(request.query_params.get("to", "")))], _AGAIN)
 
 
 _AGAIN = "/admin/again"
@@ -97,7 +101,7 @@ def prove_again(request: Request, form: Filled) -> Response:
     """Then on to that page."""
     to = guard.own_path(form.one("to"))
     if not guard.proved(request, guard.session_of(request), form):
-        return page(request, "again.html.j2", status=403, wrong=True, fields=[("to", to)], action=_AGAIN)
+        return guard.ask_proof(request, [("to", to)], _AGAIN, wrong=True)
     return RedirectResponse(to, status_code=303)
 
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
-from limits import RateLimitItemPerHour
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from digest import signin, staff
+from digest import identities, signin, staff, tries
 from digest.accounts import ACTIONS, FRESH, Person, may
-from digest.config import LoginBudgets
 from digest.errors import AccountError
 from digest.signin import Session
+from digest.tries import Try
 from digest.web.admin.look import page
 from digest.web.guard import network, own_hosts, same_origin
 from digest.web.look import Form, form_of, workspace_of
@@ -177,44 +174,28 @@ def proved(request: Request, session: Session, form: Form) -> bool:
     Raises:
         Refused: a budget is spent.
     """
-    if not request.app.state.tries.admits(session.person.name, network(request), inside=True):
-        raise too_many()
+    counted = Try("again", session.person.name, network(request), session=session.sid)
+    admit(request, counted)
     if not signin.prove(workspace_of(request), session, form.one("again_password", 1024), form.one("again_code")):
         return False
-    request.app.state.tries.right(session.person.name, network(request))
+    tries.right(workspace_of(request), counted)
     return True
+
+
+def admit(request: Request, counted: Try) -> None:
+    """Count a try before anything is looked at.
+
+    Raises:
+        Refused: a budget is spent.
+        StoreError: it could not be counted.
+    """
+    if not tries.admits(workspace_of(request), counted):
+        raise too_many()
 
 
 def too_many() -> Refused:
     """A budget is spent."""
     return Refused("Too many tries", "Log-ins are counted, and there were too many in the last hour. Try again in an hour.", 429)
-
-
-class Tries:
-    """Counts log-ins over a moving hour: of one name from one network, of one name, from one network, in all.
-
-    What is spent in all closes the door to networks that nobody has come in from yet: a flood locks out no one who was here
-    before. It does not ask for names, or who is let through would tell which of them there are.
-    """
-
-    def __init__(self, budgets: LoginBudgets, known: Iterable[str] = ()) -> None:
-        self._known = set(known)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._one, self._name = RateLimitItemPerHour(budgets.try_per_hour), RateLimitItemPerHour(budgets.name_per_hour)
-        self._network, self._all = RateLimitItemPerHour(budgets.network_per_hour), RateLimitItemPerHour(budgets.all_per_hour)
-
-    def admits(self, name: str, where: str, *, inside: bool = False) -> bool:
-        """Whether one more is within the budgets; the same for a name that nobody has. ``inside``: they have a session."""
-        name = name.strip().lower()[:40]
-        asked = [(self._network, f"network:{where}"), (self._one, f"one:{where}:{name}"), (self._name, f"name:{name}")]
-        if not inside and where not in self._known:
-            asked.append((self._all, "all"))
-        return all(self._limiter.hit(item, key) for item, key in asked)
-
-    def right(self, name: str, where: str) -> None:
-        """It was the person: what they mistyped from there counts no more, and people come in from there."""
-        self._known.add(where)
-        self._limiter.clear(self._one, f"one:{where}:{name.strip().lower()[:40]}")
 
 
 class Behind:
@@ -269,8 +250,12 @@ def is_https(request: Request) -> bool:
 
 def is_safe(request: Request) -> bool:
     """Whether nobody on the way can read the cookie."""
-    host = request.headers.get("host", "").lower()
-    return is_https(request) or host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
+    return is_https(request) or is_loopback(request.headers.get("host", "").lower())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, with its port or without, is this very machine."""
+    return host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
 
 
 def cookie_name(request: Request) -> str:
@@ -281,6 +266,18 @@ def cookie_name(request: Request) -> str:
 def put_cookie(request: Request, answer: Response, token: str) -> None:
     """Give the browser its session. Ends with the browser, at the latest."""
     answer.set_cookie(cookie_name(request), token, path="/", secure=is_https(request), httponly=True, samesite="lax")
+
+
+def browser_mark(request: Request) -> str:
+    """What a browser says of itself that somebody came in with before."""
+    return request.cookies.get(f"{cookie_name(request)}-browser", "")
+
+
+def mark_browser(request: Request, answer: Response, name: str) -> None:
+    """Somebody came in with this browser: their tries are counted apart from everybody else's from now on."""
+    mark, seconds = tries.browser_mark(workspace_of(request), name), int(tries.BROWSER.total_seconds())
+    name = f"{cookie_name(request)}-browser"
+    answer.set_cookie(name, mark, path="/", max_age=seconds, secure=is_https(request), httponly=True, samesite="lax")
 
 
 def drop_cookie(request: Request, answer: Response) -> None:
@@ -325,7 +322,14 @@ def again(request: Request, error: Exception) -> Response:
     assert isinstance(error, Again)
     form: Form = request.state.form
     fields = [(name, value) for name, value in form.pairs if name not in ("csrf", "again_password", "again_code")]
-    return page(request, "again.html.j2", status=403 if error.wrong else 200, wrong=error.wrong, fields=fields, action=request.url.path)
+    return ask_proof(request, fields, request.url.path, wrong=error.wrong)
+
+
+def ask_proof(request: Request, fields: Sequence[tuple[str, str]], action: str, *, wrong: bool = False) -> Response:
+    """The page that asks who it is; ``fields`` are sent to ``action`` with the proof."""
+    found = identities.of(workspace_of(request), session_of(request).person.name)
+    linked = found is not None and bool(found.issuer)
+    return page(request, "again.html.j2", status=403 if wrong else 200, wrong=wrong, fields=fields, action=action, linked=linked)
 
 
 def cannot(request: Request, error: Exception) -> Response:

@@ -70,6 +70,7 @@ def page(request: Request, name: str, /, *, status: int = 200, headers: Mapping[
             csrf=session.csrf if session is not None else "",
             navigation=sections_of(person),
             path=request.url.path,
+            elsewhere=getattr(workspace_of(request).config.login.oidc, "label", ""),
             may=lambda action: person is not None and may(person.role, action),
             **data,
         )

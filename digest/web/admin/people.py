@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import RedirectResponse, Response
 
-from digest import passwords, staff
+from digest import identities, passwords, staff
 from digest.accounts import ABOUT, Person, Role, read_role
 from digest.errors import AccountError
 from digest.web.admin import guard
@@ -15,6 +15,16 @@ from digest.web.admin.guard import Filled, guarded
 from digest.web.admin.look import page
 
 router = APIRouter()
+
+_DONE = {
+    "role": "{name} is {role} from now on.",
+    "off": "The second factor of {name} is off.",
+    "expected": "Whoever has that address over there is {name}, the next time they log in by it.",
+    "unlinked": "{name} logs in by password alone. Their sessions have ended.",
+    "ended": "The sessions of {name} have ended.",
+    "disabled": "{name} may log in no more. Their sessions have ended.",
+    "enabled": "{name} may log in again.",
+}
 
 Pid = Annotated[str, Path(max_length=32)]
 
@@ -47,14 +57,16 @@ def add(request: Request, form: Filled) -> Response:
 def somebody(request: Request, pid: Pid) -> Response:
     """One of them."""
     person = _find(request, pid)
-    return page(request, "somebody.html.j2", one=person, sessions=staff.sessions(guard.acting(request), person.name), about=ABOUT)
+    done = _DONE.get(request.query_params.get("done", ""), "").format(name=person.name, role=person.role.value)
+    sessions, found = staff.sessions(guard.acting(request), person.name), identities.of(guard.acting(request), person.name)
+    return page(request, "somebody.html.j2", one=person, sessions=sessions, about=ABOUT, done=done, identity=found)
 
 
 @guarded(router, "POST", "/admin/people/{pid}/role", "people.change")
 def set_role(request: Request, pid: Pid, form: Filled) -> Response:
     """Another role."""
     staff.set_role(guard.acting(request), _find(request, pid).name, _role(form.one("role")))
-    return _back(pid)
+    return _back(pid, "role")
 
 
 @guarded(router, "POST", "/admin/people/{pid}/reset", "people.change")
@@ -69,28 +81,42 @@ def reset(request: Request, pid: Pid) -> Response:
 def second_factor_off(request: Request, pid: Pid) -> Response:
     """For somebody who lost the device and the recovery codes."""
     staff.turn_off(guard.acting(request), _find(request, pid).name)
-    return _back(pid)
+    return _back(pid, "off")
+
+
+@guarded(router, "POST", "/admin/people/{pid}/elsewhere", "people.change")
+def expect_elsewhere(request: Request, pid: Pid, form: Filled) -> Response:
+    """Whoever has that address at the other service is this person, once."""
+    identities.expect(guard.acting(request), _find(request, pid).name, form.one("address"))
+    return _back(pid, "expected")
+
+
+@guarded(router, "POST", "/admin/people/{pid}/elsewhere/off", "people.change")
+def unlink_elsewhere(request: Request, pid: Pid) -> Response:
+    """Their password alone again."""
+    identities.unlink(guard.acting(request), _find(request, pid).name)
+    return _back(pid, "unlinked")
 
 
 @guarded(router, "POST", "/admin/people/{pid}/sessions", "people.change")
 def end_sessions(request: Request, pid: Pid) -> Response:
     """They have to log in again."""
     staff.revoke(guard.acting(request), _find(request, pid).name)
-    return _back(pid)
+    return _back(pid, "ended")
 
 
 @guarded(router, "POST", "/admin/people/{pid}/disable", "people.change")
 def disable(request: Request, pid: Pid) -> Response:
     """They may log in no more."""
     staff.disable(guard.acting(request), _find(request, pid).name)
-    return _back(pid)
+    return _back(pid, "disabled")
 
 
 @guarded(router, "POST", "/admin/people/{pid}/enable", "people.change")
 def enable(request: Request, pid: Pid) -> Response:
     """They may again."""
     staff.enable(guard.acting(request), _find(request, pid).name)
-    return _back(pid)
+    return _back(pid, "enabled")
 
 
 def _find(request: Request, pid: str) -> Person:
@@ -107,5 +133,5 @@ def _role(text: str) -> Role:
         raise AccountError(str(error)) from error
 
 
-def _back(pid: str) -> Response:
-    return RedirectResponse(f"/admin/people/{pid}", status_code=303)
+def _back(pid: str, done: str) -> Response:
+    return RedirectResponse(f"/admin/people/{pid}?done={done}", status_code=303)

@@ -17,6 +17,9 @@ EVERYBODY, HALF = "everybody", "half"  # without a log-in; between the password 
 TABLE = {
     ("GET", "/admin/login"): EVERYBODY,
     ("POST", "/admin/login"): EVERYBODY,
+    ("GET", "/admin/oidc"): EVERYBODY,
+    ("GET", "/admin/oidc/back"): EVERYBODY,
+    ("GET", "/admin/oidc/proved"): Role.VIEWER,
     ("GET", "/admin/code"): HALF,
     ("POST", "/admin/code"): HALF,
     ("GET", "/admin/again"): Role.VIEWER,
@@ -94,6 +97,8 @@ TABLE = {
     ("POST", "/admin/people/{pid}/role"): Role.ADMIN,
     ("POST", "/admin/people/{pid}/reset"): Role.ADMIN,
     ("POST", "/admin/people/{pid}/second-factor-off"): Role.ADMIN,
+    ("POST", "/admin/people/{pid}/elsewhere"): Role.ADMIN,
+    ("POST", "/admin/people/{pid}/elsewhere/off"): Role.ADMIN,
     ("POST", "/admin/people/{pid}/sessions"): Role.ADMIN,
     ("POST", "/admin/people/{pid}/disable"): Role.ADMIN,
     ("POST", "/admin/people/{pid}/enable"): Role.ADMIN,
