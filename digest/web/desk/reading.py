@@ -16,16 +16,17 @@ from digest import audit, calendar, screenshot
 from digest.addresses import masked, parse
 from digest.compose.teaser import clusters
 from digest.desk.editions import EditionLine, Sort
-from digest.errors import IssueError
+from digest.errors import DigestError, IssueError
 from digest.lint import simulate
 from digest.lint.weight import CLIP_BYTES
-from digest.model import Audience, Status
+from digest.model import Audience, IssueState, Status
 from digest.store import issues, people
 from digest.web.desk import guard, shown
 from digest.web.desk.guard import Person
 from digest.web.desk.lines import PAGE, SORTS
 from digest.web.desk.look import base_of, page, table_of
-from digest.web.desk.table import Composed
+from digest.web.desk.standing import Standing, standing
+from digest.web.desk.table import Composed, Table
 from digest.web.desk.view import MEDIA, PAPER, PROGRAMS, SCHEMES, VIEWS, View, changed, path_segment, tall, view_of
 from digest.web.look import Form, form_of
 from digest.workspace import Workspace
@@ -41,10 +42,10 @@ _CUT = {"iPhone": 36, "Android": 32, "Desk": 70}  # characters of a subject that
 
 
 class Offered(NamedTuple):
-    """An issue that can be opened: ``state`` is empty where nobody has drafted it."""
+    """An issue that can be opened."""
 
     name: str
-    state: str
+    stands: Standing
     due: str
 
 
@@ -67,16 +68,40 @@ def overview(request: Request, _: Viewer) -> Response:
         known = {row.name: row for row in rows if row.cadence == cadence}
         dates = [next(calendar.dates_back(rule, on)), *islice(calendar.dates_on(rule, on), _AHEAD)]
         slots = [calendar.slot_on(cadence, rule, workspace.zone, day) for day in dict.fromkeys(dates)]
-        found = {slot.name: (slot.due_at, known[slot.name].state.value if slot.name in known else "") for slot in slots}
-        found |= {row.name: (row.due_at, row.state.value) for row in list(known.values())[:12]}
+        found = {slot.name: (slot.due_at, known[slot.name].state if slot.name in known else None) for slot in slots}
+        found |= {row.name: (row.due_at, row.state) for row in list(known.values())[:12]}
         listed = sorted(found.items(), key=lambda pair: pair[1][0], reverse=True)
-        cadences.append((cadence, [Offered(name, state, f"{due.astimezone(zone):%d %B %Y, %H:%M}") for name, (due, state) in listed]))
+        cadences.append(
+            (
+                cadence,
+                [Offered(name, _stands(table, name, state), f"{due.astimezone(zone):%d %B %Y, %H:%M}") for name, (due, state) in listed],
+            )
+        )
     return page(request, "overview.html.j2", cadences=cadences, on=on, wrong=wrong)
+
+
+def _stands(table: Table, name: str, state: IssueState | None) -> Standing:
+    """What the list says of an issue; whether an approval holds takes composing it, which is kept."""
+    if state is None:
+        return Standing("not drafted yet", "undrafted")
+    if state is IssueState.APPROVED:
+        try:
+            return standing(table.workspace(), table.composed(name))
+        except DigestError:
+            return Standing("approved before", "before")  # the interest lists are wrong, and no earlier state is known here
+    return Standing(state.value.replace("_", " "), state.value)
 
 
 def common(composed: Composed, name: str, here: str) -> dict[str, Any]:
     """What every page of an issue shows on top."""
-    return {"name": name, "draft": composed.draft, "wrong": composed.wrong, "stamp": composed.stamp[:16], "here": here}
+    return {
+        "name": name,
+        "composed": composed,
+        "draft": composed.draft,
+        "wrong": composed.wrong,
+        "stamp": composed.stamp[:16],
+        "here": here,
+    }
 
 
 def no_earlier(composed: Composed) -> bool:

@@ -412,9 +412,13 @@ def test_an_approval_is_for_what_was_looked_at(desk):
     assert desk.edit("undo").status == 303
     assert desk.post(f"{ISSUE}/approve", {"content_hash": content}).status == 303
     assert "Approved as it is now" in desk.get(f"{ISSUE}/approve").text
+    assert '<span class="chip approved">approved</span>' in desk.get("/").text
     assert desk.edit("subject", text="Another subject for all").status == 303
     page = desk.get(f"{ISSUE}/approve").text
     assert "The approval is void" in page and "Another subject for all" in page
+    for path in ("/", ISSUE, f"{ISSUE}/edit"):
+        assert '<span class="chip warn">approval void</span>' in desk.get(path).text, path
+    assert "It has changed since it was approved" in desk.get(f"{ISSUE}/edit").text
     assert desk.edit("undo").status == 303
 
 
