@@ -6,6 +6,7 @@ import functools
 import hashlib
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from jinja2 import Environment
@@ -97,6 +98,8 @@ def render(request: Request, name: str, /, **data: Any) -> str:
             live=table.live,
             news=request.app.state.news.number,
             count=count,
+            day=lambda at: f"{at.astimezone(ZoneInfo(workspace.zone)):%d %B %Y}",
+            when=lambda at: f"{at.astimezone(ZoneInfo(workspace.zone)):%d %B %Y, %H:%M}",
             standing=standing(workspace, composed) if composed is not None else None,
             path=request.url.path,
             **data,

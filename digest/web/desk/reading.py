@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import date
 from email import message_from_bytes, policy
 from itertools import islice
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
-from digest import audit, calendar, screenshot
+from digest import audit, calendar, compose, screenshot
 from digest.addresses import masked, parse
 from digest.compose.teaser import clusters
 from digest.desk.editions import EditionLine, Sort
@@ -20,6 +21,7 @@ from digest.errors import DigestError, IssueError
 from digest.lint import simulate
 from digest.lint.weight import CLIP_BYTES
 from digest.model import Audience, IssueState, Status
+from digest.review import selection_id
 from digest.store import issues, people
 from digest.web.desk import guard, shown
 from digest.web.desk.guard import Person
@@ -70,7 +72,10 @@ def overview(request: Request, _: Viewer) -> Response:
         slots = [calendar.slot_on(cadence, rule, workspace.zone, day) for day in dict.fromkeys(dates)]
         found = {slot.name: (slot.due_at, known[slot.name].state if slot.name in known else None) for slot in slots}
         found |= {row.name: (row.due_at, row.state) for row in list(known.values())[:12]}
-        listed = sorted(found.items(), key=lambda pair: pair[1][0], reverse=True)
+        listed = sorted(found.items(), key=lambda pair: pair[1][0])
+        due = sum(at.astimezone(zone).date() <= on for _, (at, _) in listed)
+        last = max(due - 1, 0)  # the one an editor is most likely at, then those to come, then those that were
+        listed = [*listed[last:], *listed[:last][::-1]]
         cadences.append(
             (
                 cadence,
@@ -144,6 +149,7 @@ def editions(request: Request, name: str, _: Viewer) -> Response:
         interests=[(one.id, one.label, depths[one.id]) for one in material.interests.all],
         audiences=[one.value for one in Audience],
         members=len(material.members),
+        languages=sorted(composed.ready.compiled.others) if composed.ready is not None else (),
     )
 
 
@@ -154,6 +160,7 @@ def imagine(request: Request, name: str, _: Viewer) -> Response:
     follows = [id for id in dict.fromkeys(query.getlist("interest")) if id.replace("-", "").isalnum()]
     said: list[str] = [one.value for one in Audience if one.value in query.getlist("audience")]
     said += [form for form in ("plain", "large") if query.get("form") == form]
+    said += [f"in-{language}" for language in query.getlist("language")[:1] if language.replace("-", "").isalnum()]
     which = f"{shown.IMAGINED}:{'+'.join(follows) or 'all'}{';' + '+'.join(said) if said else ''}"
     return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/editions/{path_segment(which)}", 303)
 
@@ -211,9 +218,10 @@ def edition(request: Request, name: str, which: str, _: Viewer) -> Response:
         return page(request, "nothing.html.j2", **common(composed, name, "editions"), text=str(error), status=404)
     letter = shown.letter(table, found)
     last = table.last_lines(name)
-    before, after, place = last.neighbours(which) if last is not None else (None, None, 0)
+    sort: Sort = next((one for one in get_args(Sort) if one == view.sort), "readers")
+    before, after, place = last.neighbours(selection_id(found.looked.selection), sort) if last is not None else (None, None, 0)
     width = PAPER if view.media == "print" else view.width
-    size = len(letter.html.encode())
+    size = compose.make_edition(found.ready.compiled, found.looked.selection).html_bytes  # as the list says: the most any reader takes
     parsed = message_from_bytes(letter.message, policy=policy.compat32)
     kept = table.picked(which.partition(":")[2]) if shown.is_of_reader(which) else None
     return page(
@@ -283,8 +291,8 @@ def _cut(text: str, most: int) -> str:
 def frame_of(request: Request, name: str, which: str, view: View, html: str) -> str:
     """The address of an email. It changes exactly where what it shows does, so that a page renewed leaves a frame alone."""
     base: str = request.app.state.frames or f"{base_of(request)}/mail/-"
-    at = hashlib.sha256(html.encode()).hexdigest()[:12]
-    return f"{base}/{path_segment(name)}/{path_segment(which)}?{view.query}{'&' if view.query else ''}at={at}"
+    at, said = hashlib.sha256(html.encode()).hexdigest()[:12], replace(view, sort="readers").query
+    return f"{base}/{path_segment(name)}/{path_segment(which)}?{said}{'&' if said else ''}at={at}"
 
 
 # --- to take away --------------------------------------------------------------------------------------------------------
