@@ -158,6 +158,7 @@ def test_what_stands_first_and_what_is_left_out(draft):
     edits.move(draft, ISSUE, "rice", to=1)
     assert shown("gut") == ["Piece rice", "Piece bacteria", "Piece eyes"]
     edits.move(draft, ISSUE, "rice", after="eyes")
+    assert [one.text for one in edits.steps(draft, ISSUE)][1:] == ['moved "Piece rice" to place 1', 'moved "Piece rice" to place 3']
     assert shown("gut") == ["Piece bacteria", "Piece eyes", "Piece rice"]
     edits.exclude(draft, ISSUE, "eyes", ["gut"])
     assert shown("gut") == ["Piece bacteria", "Piece rice"] and shown("vision") == ["Piece eyes"]
