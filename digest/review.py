@@ -26,12 +26,15 @@ IMAGINED = "imagined reader"
 
 @dataclass(frozen=True)
 class Report:
-    """What the checks say of an issue. ``editions`` were looked at; ``skipped`` could not be checked, with the reason."""
+    """What the checks say of an issue. ``editions`` were looked at; ``asked`` are the rules that somebody else was asked for, with what
+    came of it; ``skipped`` could not be checked, with the reason.
+    """
 
     issue: str
     editions: tuple[str, ...]
     findings: tuple[Finding, ...]
     skipped: tuple[tuple[str, str], ...] = ()
+    asked: tuple[tuple[str, str], ...] = ()
 
     def count(self, level: Level, *, accepted: bool = False) -> int:
         """How many findings of a level nobody accepted, or somebody did."""
@@ -151,8 +154,9 @@ def check(
     seen = letters(workspace, now, looked)
     findings = [*lint.check(seen)]
     asked: list[tuple[Rule, Callable[[], Iterable[Found]]]] = []
+    told: dict[str, str] = {}
     if spam and seen:
-        asked.append((edges.spam, lambda: edges.spam_score(seen[0])))
+        asked.append((edges.spam, lambda: _spam(seen[0], told)))
     if spelling:
         asked.append((edges.spelling, lambda: edges.misspelt(seen, workspace.config.newsletter.language, _written(now))))
     if fetch:
@@ -160,10 +164,19 @@ def check(
     skipped = []
     for rule, ask in asked:
         try:
-            findings += lint.gather([(rule, seen[0].name if rule is edges.spam else "", found) for found in ask()])
+            found = lint.gather([(rule, seen[0].name if rule is edges.spam else "", one) for one in ask()])
+            told.setdefault(rule.id, f"{len(found)} found" if found else "nothing found")
+            findings += found
         except edges.Skipped as why:
             skipped.append((rule.id, str(why)))
-    return Report(name, tuple(one.name for one in looked), _with_words(workspace, name, findings), tuple(skipped))
+    return Report(name, tuple(one.name for one in looked), _with_words(workspace, name, findings), tuple(skipped), tuple(told.items()))
+
+
+def _spam(letter: Letter, told: dict[str, str]) -> Iterable[Found]:
+    """A score that passes is told, too."""
+    spam = edges.spam_score(letter)
+    told[edges.spam.id] = f"SpamAssassin gives {spam.score:g} points of the 5 that count as spam"
+    return spam.found()
 
 
 def _dead(workspace: Workspace, seen: Sequence[Letter]) -> Iterable[Found]:
@@ -238,5 +251,6 @@ def as_json(report: Report) -> dict[str, Any]:
             }
             for one in report.findings
         ],
+        "asked": [{"rule": rule, "said": said} for rule, said in report.asked],
         "skipped": [{"rule": rule, "why": why} for rule, why in report.skipped],
     }

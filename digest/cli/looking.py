@@ -73,6 +73,8 @@ def _show(report: Report, advice: bool) -> None:
         places = f' in "{finding.place}"' if finding.place else ""
         shown = f" [{'; '.join(finding.editions[:2])}{'; …' if len(finding.editions) > 2 else ''}]" if finding.editions else ""
         typer.echo(f"{finding.level.value}: {finding.rule}: {finding.text}{places}{shown}")
+    for rule, said in report.asked:
+        typer.echo(f"asked: {rule}: {said}")
     for rule, why in report.skipped:
         typer.echo(f"not checked: {rule}: {why}")
     tally = [count(report.count(Level.ERROR), "error"), count(report.count(Level.WARNING), "warning")]

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from digest.config import Fetch
@@ -58,8 +59,20 @@ dead = rule(
 RULES = (spam, spelling, dead)
 
 
-def spam_score(letter: Letter, *, most: float = 5.0) -> Iterator[Found]:
-    """What SpamAssassin holds against the message, from 3 points on a warning.
+class Spam(NamedTuple):
+    """What SpamAssassin gives a message, and for what, the worst first."""
+
+    score: float
+    tests: str
+
+    def found(self, *, most: float = 5.0) -> Iterator[Found]:
+        """From 3 points on a warning."""
+        if self.score >= min(3.0, most):
+            yield Found(f"SpamAssassin gives {self.score:g} points; {most:g} count as spam", self.tests)
+
+
+def spam_score(letter: Letter) -> Spam:
+    """What SpamAssassin holds against the message.
 
     Raises:
         Skipped: it is not installed, or gave no answer.
@@ -76,10 +89,9 @@ def spam_score(letter: Letter, *, most: float = 5.0) -> Iterator[Found]:
     if found is None:
         raise Skipped("SpamAssassin gave no score; run `spamassassin -L -t < a message` to see why")
     score = float(found.group(1))
-    if score >= min(3.0, most):
-        tests = set(re.findall(r"^[\s*]*(-?\d+(?:\.\d+)?)\s+([A-Z][A-Z0-9_]{3,})", said, re.M))
-        worst = sorted(tests, key=lambda test: -float(test[0]))[:5]
-        yield Found(f"SpamAssassin gives {score:g} points; {most:g} count as spam", ", ".join(f"{name} {points}" for points, name in worst))
+    tests = set(re.findall(r"^[\s*]*(-?\d+(?:\.\d+)?)\s+([A-Z][A-Z0-9_]{3,})", said, re.M))
+    worst = sorted(tests, key=lambda test: -float(test[0]))[:5]
+    return Spam(score, ", ".join(f"{name} {points}" for points, name in worst))
 
 
 def misspelt(letters: Sequence[Letter], language: str, written: Iterable[str] = ()) -> Iterator[Found]:

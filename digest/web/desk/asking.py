@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -76,7 +77,9 @@ def review_of(request: Request, name: str, *, fetch: bool = False, spelling: boo
     return review.check(table.workspace(), name, fetch=fetch, spelling=spelling, spam=spam)
 
 
-def _checks(request: Request, name: str, report: review.Report | None, *, status: int = 200, error: str = "") -> Response:
+def _checks(
+    request: Request, name: str, report: review.Report | None, *, status: int = 200, error: str = "", ticked: Sequence[str] = ()
+) -> Response:
     composed = table_of(request).composed(name)
     by_level = {
         level: [one for one in report.findings if one.level is level and not one.accepted] if report else []
@@ -91,6 +94,7 @@ def _checks(request: Request, name: str, report: review.Report | None, *, status
         accepted=[one for one in report.findings if one.accepted] if report else [],
         reasons={rule.id: rule.reason for rule in review.ALL_RULES},
         error=error,
+        ticked=ticked,
         done=request.query_params.get("done", ""),
         status=status,
     )
@@ -103,7 +107,7 @@ def check(request: Request, name: str, person: Editor, form: Filled) -> Response
     if form.one("do") == "more":
         asked = form.many("ask")
         report = review_of(request, name, fetch="links" in asked, spelling="spelling" in asked, spam="spam" in asked)
-        return _checks(request, name, report)
+        return _checks(request, name, report, ticked=asked)
     workspace = table_of(request).workspace(person.name)
     report = review_of(request, name)
     if report is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from email import message_from_bytes, policy
@@ -18,6 +19,7 @@ from digest.addresses import masked, parse
 from digest.compose.teaser import clusters
 from digest.desk.editions import EditionLine, Sort
 from digest.errors import DigestError, IssueError
+from digest.interests import Interests
 from digest.lint import simulate
 from digest.lint.weight import CLIP_BYTES
 from digest.model import Audience, IssueState, Status
@@ -25,7 +27,7 @@ from digest.review import selection_id
 from digest.store import issues, people
 from digest.web.desk import guard, shown
 from digest.web.desk.guard import Person
-from digest.web.desk.lines import PAGE, SORTS
+from digest.web.desk.lines import PAGE, SORTS, Lines
 from digest.web.desk.look import base_of, page, table_of
 from digest.web.desk.standing import Standing, standing
 from digest.web.desk.table import Composed, Table
@@ -124,6 +126,7 @@ def editions(request: Request, name: str, _: Viewer) -> Response:
     number = request.query_params.get("page", "1")
     at = max(1, int(number)) if number.isascii() and number.isdecimal() and len(number) < 6 else 1
     lines: tuple[EditionLine, ...] = ()
+    found: Lines | None = None
     table_of_lines, total, of_readers = None, 0, 0
     if not no_earlier(composed):
         found = table.lines(name)
@@ -146,11 +149,21 @@ def editions(request: Request, name: str, _: Viewer) -> Response:
         at=at,
         pages=max(1, -(-total // PAGE)),
         clip=CLIP_BYTES,
+        about=_about(found, lines, material.interests) if found is not None else {},
         interests=[(one.id, one.label, depths[one.id]) for one in material.interests.all],
         audiences=[one.value for one in Audience],
         members=len(material.members),
         languages=sorted(composed.ready.compiled.others) if composed.ready is not None else (),
     )
+
+
+def _about(found: Lines, lines: Sequence[EditionLine], interests: Interests) -> dict[str, str]:
+    """Under which headings each edition has its pieces: ids alone tell them not apart."""
+    said = {}
+    for line in lines:
+        labels = [one.label for section in found.looked[line.id].selection.sections if (one := interests.get(section.interest))]
+        said[line.id] = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+    return said
 
 
 @router.get("/issues/{name}/imagined")
@@ -162,7 +175,9 @@ def imagine(request: Request, name: str, _: Viewer) -> Response:
     said += [form for form in ("plain", "large") if query.get("form") == form]
     said += [f"in-{language}" for language in query.getlist("language")[:1] if language.replace("-", "").isalnum()]
     which = f"{shown.IMAGINED}:{'+'.join(follows) or 'all'}{';' + '+'.join(said) if said else ''}"
-    return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/editions/{path_segment(which)}", 303)
+    return RedirectResponse(
+        f"{base_of(request)}/issues/{path_segment(name)}/editions/{path_segment(which)}{'?view=text' if 'plain' in said else ''}", 303
+    )
 
 
 @router.post("/issues/{name}/reader")
@@ -237,6 +252,7 @@ def edition(request: Request, name: str, which: str, _: Viewer) -> Response:
         schemes=SCHEMES,
         media=MEDIA,
         programs=PROGRAMS,
+        no_dark=_loses_dark(letter.html, view),
         program_name=simulate.PROGRAMS[view.program].name if view.program else "",
         widths=screenshot.WIDTHS,
         frame=frame_of(request, name, which, view, letter.html),
@@ -256,6 +272,13 @@ def edition(request: Request, name: str, which: str, _: Viewer) -> Response:
         sender=letter.header("From").partition("<")[0].strip() or letter.header("From"),
         pieces=[found.composed.draft.summaries.get(id) for id in found.looked.selection.teasers],
     )
+
+
+def _loses_dark(html: str, view: View) -> bool:
+    """Whether somebody who chose dark sees the light letter, for the program takes its dark colours away."""
+    if not view.program or view.scheme != "dark":
+        return False
+    return "prefers-color-scheme" not in simulate.simulate(html, view.program).html
 
 
 def _numbered(names: list[str]) -> list[tuple[str, int]]:

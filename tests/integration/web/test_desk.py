@@ -502,8 +502,24 @@ def test_two_issues_stand_beside_each_other_as_one_asks(desk):
     assert 'width="375"' in desk.get(f"{ISSUE}/compare?edition=reader:x").text  # one reader's edition stands beside none
 
 
+def test_what_others_were_asked_is_told_and_stays_ticked(desk):
+    page = desk.post(f"{ISSUE}/checks", {"do": "more", "ask": ["spelling", "spam"]}).text
+    for rule, box in (("spelling", "ask-spelling"), ("spam-score", "ask-spam")):
+        assert re.search(rf"<code>{rule}</code> (asked|not checked): ", page), rule
+        assert re.search(rf'id="{box}"[^>]* checked', page)
+    assert 'id="ask-links" name="ask" value="links">' in page
+
+
+def test_editions_are_told_apart_and_plain_text_opens_as_text(desk):
+    row = re.search(r'<th scope="row"><a href="([^"]+)">\w{10}</a><br><span class="about">([^<]+)</span>', desk.get(ISSUE).text)
+    assert "Vision" in row[2]
+    assert desk.get(f"{ISSUE}/imagined?form=plain").headers["location"].endswith("plain?view=text")
+    assert "takes the letter’s own dark colours away" in desk.get(f"{EVERYTHING}?program=gmail&scheme=dark").text
+    assert "takes the letter’s own dark" not in desk.get(f"{EVERYTHING}?scheme=dark").text
+
+
 def test_one_edition_has_one_size(desk):
-    row = re.search(r'/editions/(\w+)">.*?(\d+ KB)', desk.get(ISSUE).text, re.S)
+    row = re.search(r'/editions/(\w+)\?[^"]*">.*?(\d+ KB)', desk.get(ISSUE).text, re.S)
     assert f"{row[2]} of " in desk.get(f"{ISSUE}/editions/{row[1]}").text
 
 
