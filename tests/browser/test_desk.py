@@ -146,8 +146,12 @@ def test_a_saved_file_renews_the_page_in_its_place(tmp_path, fresh_page):
         assert "newsletter.nam }}" in trouble.locator(".it").inner_text()
         assert "Renewed Test Letter" in email_of(page)
         assert violations(page) == []
+        # What takes long to compose is said to be on its way.
+        page.route(f"**{EVERYTHING}", lambda route: (time.sleep(1), route.continue_()))
         header.write_text(good)
+        page.get_by_text("Saved: header.mjml.j2. It is being composed").wait_for()
         trouble.wait_for(state="detached")
+        assert not page.locator("#live").is_visible()
         # A piece: what is saved is seen at once, and said to differ from the draft.
         piece = folder / "summaries/one.md"
         piece.write_text(piece.read_text().replace("Piece one", "Piece one, mended"))

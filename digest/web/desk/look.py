@@ -76,8 +76,9 @@ def coded(text: str) -> Markup:
 
 
 def sentence(text: str) -> Markup:
-    """The same as a sentence: an error begins small and ends without a stop."""
-    return coded(f"{text[:1].upper()}{text[1:]}{'' if text[-1:] in '.?!…' else '.'}")
+    """The same as a sentence: an error begins small and ends without a stop. What is a name (of a file, a rule) stays as it is."""
+    named = not text.partition(" ")[0].rstrip(",:;").isalpha()
+    return coded(f"{text[:1] if named else text[:1].upper()}{text[1:]}{'' if text[-1:] in '.?!…' else '.'}")
 
 
 def page(request: Request, name: str, /, *, status: int = 200, **data: Any) -> Response:

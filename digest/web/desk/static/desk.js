@@ -35,7 +35,7 @@
     if (!(answer.headers.get("content-type") || "").startsWith("text/html")) { say(text); return null; }
     const next = new DOMParser().parseFromString(text, "text/html"), at = new URL(answer.url);
     if (next.body.dataset.events === document.body.dataset.events) return next;
-    const words = "You are no longer logged in; what you wrote is still here. Log in on another page, come back, and save again:";
+    const words = "You are no longer logged in, and nothing was saved. What you wrote is still here: log in on another page, come back, and press the button again:";
     if (answer.redirected) say(words, ["log in", at.pathname + at.search]); else say(wordsOf(next));
     return null;
   }
