@@ -105,6 +105,12 @@ def test_an_editors_hour(tmp_path, fresh_page):
         page.get_by_role("button", name="Undo:").click()
         page.get_by_text("Taken back.").wait_for()
         assert titles(page) == [before[2], before[0], before[1]]
+        page.get_by_role("button", name="Redo:").click()
+        page.get_by_text("Done again.").wait_for()
+        # Its button is gone: the focus is where it was, and on nothing that a second press would do.
+        assert page.evaluate("document.activeElement.textContent") == "Edit"
+        page.get_by_role("button", name="Undo:").click()
+        page.get_by_text("Taken back.").wait_for()
 
         page.locator("summary", has_text="Rewrite").first.click()
         page.get_by_label("Title in this issue").first.fill("A title that <b>the editor</b> wrote")
@@ -122,7 +128,7 @@ def test_an_editors_hour(tmp_path, fresh_page):
         page.get_by_text("header.mjml.j2").first.wait_for()
         with open_workspace(folder, ON) as workspace, workspace.store.read() as tx:
             steps = tx.exec_driver_sql("SELECT count(*) FROM edit").scalar_one()
-        assert steps == 4
+        assert steps == 6
 
 
 def test_a_saved_file_renews_the_page_in_its_place(tmp_path, fresh_page):
