@@ -62,6 +62,8 @@ ACTIONS: Mapping[str, Role] = MappingProxyType(
         "readers.erase": Role.ADMIN,
         "people.see": Role.ADMIN,
         "people.change": Role.ADMIN,
+        "keys.see": Role.ADMIN,
+        "keys.change": Role.ADMIN,  # keys for programs
         "audit.see": Role.ADMIN,
         "audit.export": Role.ADMIN,
         "settings.see": Role.ADMIN,
@@ -79,6 +81,7 @@ FRESH = frozenset(
         "readers.export",
         "readers.erase",
         "people.change",
+        "keys.change",
         "audit.export",
     }
 )

@@ -33,6 +33,7 @@ from digest.cli import storing
 from digest.cli import care
 from digest.cli import mailing
 from digest.cli import accounts
+from digest.cli import keys
 from digest.cli import auditing
 # isort: on
 
@@ -45,6 +46,7 @@ __all__ = [
     "editions",
     "feedback",
     "help_text",
+    "keys",
     "lists",
     "looking",
     "mailing",

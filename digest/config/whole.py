@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest.config.admin import Admin
+from digest.config.api import Api
 from digest.config.cadences import Cadence, Schedule
 from digest.config.delivery import DeliverySettings
 from digest.config.pages import Pages
@@ -87,6 +88,7 @@ class Config(BaseSettings):
     fetch: Fetch = Fetch()
     pages: Pages = Pages()
     admin: Admin = Admin()
+    api: Api = Api()
     retention: Retention = Retention()
     secret_key: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     smtp_password: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None

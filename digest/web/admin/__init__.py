@@ -11,6 +11,7 @@ from digest.web.admin import (
     entering,
     guard,
     issues,
+    keys,
     list_changes,
     lists,
     log,
@@ -25,7 +26,7 @@ from digest.web.admin import (
 
 __all__ = ["mount"]
 
-PARTS = (entering, overview, issues, lists, list_changes, readers, reader_files, reader, reports, account, people, log, settings)
+PARTS = (entering, overview, issues, lists, list_changes, readers, reader_files, reader, reports, account, people, keys, log, settings)
 
 
 def mount(app: FastAPI) -> None:

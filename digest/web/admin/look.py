@@ -38,6 +38,7 @@ SECTIONS = (
     Section("Readers", "/admin/readers", "readers.see"),
     Section("Reports", "/admin/reports", "figures.see"),
     Section("People", "/admin/people", "people.see"),
+    Section("Keys", "/admin/keys", "keys.see"),
     Section("Audit log", "/admin/audit", "audit.see"),
     Section("Settings", "/admin/settings", "settings.see"),
     Section("My account", "/admin/account", "account.own"),
