@@ -42,7 +42,7 @@ def add(request: Request, form: Filled) -> Response:
         made, token = api_keys.add(guard.acting(request), form.one("name"), form.many("scope"), expires)
     except AccountError as error:
         return _list(request, form, str(error))
-    return page(request, "key_given.html.j2", made=made, token=token, expires=expires)
+    return page(request, "key_given.html.j2", made=made, text=token, expires=expires)
 
 
 @guarded(router, "POST", "/admin/keys/{name}/revoke", "keys.change")

@@ -78,7 +78,7 @@ class About(Frozen):
 
 
 class HeldPage(Frozen):
-    """Hand-overs whose outcome was never learnt; readers are masked."""
+    """Hand-overs whose outcome was never learnt. ``reader`` is masked, and empty for a key without ``readers:read``."""
 
     held: tuple[Held, ...]
     next: str | None
@@ -189,6 +189,8 @@ def held(request: Request, name: Name, after: After = None, limit: Limit = 100) 
     workspace = guard.acting(request)
     _there(workspace, name)
     found = sorted(operate.held(workspace, name), key=lambda one: one.did)
+    if "readers:read" not in guard.key_of(request).scopes:
+        found = [one.model_copy(update={"reader": ""}) for one in found]
     rest = [one for one in found if after is None or one.did > after]
     return HeldPage(held=tuple(rest[:limit]), next=rest[limit - 1].did if len(rest) > limit else None, count=len(found))
 

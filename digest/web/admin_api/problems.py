@@ -185,14 +185,25 @@ def _invalid(_: Request, error: Exception) -> Response:
     found = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
         return answer(Refused("not-json"))
-    return answer(Refused("invalid", "see errors", errors=[_fault(one["loc"], one["msg"]) for one in found[:100]]))
+    return answer(Refused("invalid", "see errors", errors=[_fault(error.body, one["loc"], one["msg"]) for one in found[:100]]))
 
 
-def _fault(place: Sequence[str | int], text: str) -> Fault:
+def _fault(body: Any, place: Sequence[str | int], text: str) -> Fault:
     where, *rest = place or ("body",)
     if where != "body":
         return Fault(detail=text, parameter=str(rest[0]) if rest else str(where))
-    return Fault(detail=text, pointer="#" + "".join(f"/{_escaped(str(step))}" for step in rest))
+    return Fault(detail=text, pointer="#" + "".join(f"/{_escaped(str(step))}" for step in steps_in(body, rest)))
+
+
+def steps_in(body: Any, place: Sequence[str | int]) -> list[str | int]:
+    """Pure: the steps of a place that lead through the body; pydantic puts the kind of a change among them, which is none."""
+    found, here = list[str | int](), body
+    for n, step in enumerate(place):
+        there = step in here if isinstance(here, dict) else isinstance(here, list) and isinstance(step, int) and step < len(here)
+        if there or n == len(place) - 1:  # the last one may be missing: that is what is wrong
+            found.append(step)
+            here = here[step] if there else None
+    return found
 
 
 def _escaped(step: str) -> str:
