@@ -45,6 +45,15 @@ def add(request: Request, form: Filled) -> Response:
     return page(request, "key_given.html.j2", made=made, text=token, expires=expires)
 
 
+@guarded(router, "GET", "/admin/keys/{name}/revoke", "keys.change")
+def ask_revoke(request: Request, name: Name) -> Response:
+    """Before it is done: it cannot be taken back."""
+    one = next((one for one in api_keys.every(guard.acting(request)) if one.name == name), None)
+    if one is None or one.revoked_at is not None:
+        raise guard.Refused("No such key", "There is no key of that name that could be revoked.", 404)
+    return page(request, "key_revoke.html.j2", one=one)
+
+
 @guarded(router, "POST", "/admin/keys/{name}/revoke", "keys.change")
 def revoke(request: Request, name: Name) -> Response:
     """It opens nothing from now on."""

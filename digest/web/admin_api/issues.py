@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date
 from typing import Annotated, Literal
 
@@ -25,6 +26,9 @@ from digest.web.admin_api.problems import Refused, not_found
 from digest.workspace import Workspace
 
 router = APIRouter(tags=["issues"])
+
+_COMPOSING = threading.Lock()  # one at a time: each takes a process and some megabytes
+_WAIT_S = 10.0
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$", description="cadence and date: monthly-2026-05-01")]
 After = Annotated[str | None, Query(max_length=80, description="`next` of the page before")]
@@ -195,19 +199,24 @@ def held(request: Request, name: Name, after: After = None, limit: Limit = 100) 
     return HeldPage(held=tuple(rest[:limit]), next=rest[limit - 1].did if len(rest) > limit else None, count=len(found))
 
 
-@scoped(router, "GET", "/issues/{name}/content", "issues:read", may=("conflict",))
+@scoped(router, "GET", "/issues/{name}/content", "issues:read", may=("conflict", "busy", "refused"))
 def content(request: Request, name: Name) -> Content:
     """The content that an approval would be bound to. It is composed for this, which takes a second or more."""
     workspace = guard.acting(request)
     _there(workspace, name)
-    ready = review.ready(workspace, name)
-    stands = compare.approvals(workspace, ready)
-    return Content(
-        content_hash=ready.material.content_hash(ready.compiled),
-        needed=stands.needed,
-        given=stands.given,
-        differences=compare.since_approval(workspace, ready),
-    )
+    if not _COMPOSING.acquire(timeout=_WAIT_S):
+        raise Refused("busy", "other issues are being composed; try again in a moment")
+    try:
+        ready = review.ready(workspace, name)
+        stands = compare.approvals(workspace, ready)
+        return Content(
+            content_hash=ready.material.content_hash(ready.compiled),
+            needed=stands.needed,
+            given=stands.given,
+            differences=compare.since_approval(workspace, ready),
+        )
+    finally:
+        _COMPOSING.release()
 
 
 @scoped(router, "POST", "/issues/{name}/approve", "issues:approve", once=True, may=("stale",))

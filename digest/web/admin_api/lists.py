@@ -15,12 +15,11 @@ from digest.admin.interest_lists import Difference, Made
 from digest.admin.interest_moves import Lists, Proposal
 from digest.admin.tree import Line, Overlap, Tree
 from digest.errors import ConfigError, StoreError
-from digest.interests import Interests
 from digest.model import Frozen, Instant, Interest, Rule, Slug
 from digest.store import lists
 from digest.web.admin_api import guard
 from digest.web.admin_api.guard import scoped
-from digest.web.admin_api.problems import Refused, not_found
+from digest.web.admin_api.problems import Refused, lists_are_wrong, not_found
 from digest.workspace import Workspace
 
 router = APIRouter(tags=["lists"])
@@ -195,7 +194,6 @@ class History(Frozen):
 def overview(request: Request, months: Months = 6) -> Listing:
     """The tree with readers and pieces of each interest, what is followed together, what is dead."""
     workspace = guard.acting(request)
-    _known(workspace)
     found = tree.tree(workspace, months)
     return Listing(**found.model_dump(), difference=interest_lists.compare(workspace))
 
@@ -204,7 +202,7 @@ def overview(request: Request, months: Months = 6) -> Listing:
 def about(request: Request, id: Annotated[Slug, Path()], months: Months = 6) -> About:
     """One interest."""
     workspace = guard.acting(request)
-    known = _known(workspace)
+    known = listed.load(workspace.path)
     one = known.get(id)
     if one is None:
         raise not_found()
@@ -233,7 +231,7 @@ def history(
 def preview(request: Request, change: Change) -> Shown:
     """All that a change would do, as the pages show it. Nothing is saved."""
     workspace = guard.acting(request)
-    proposal = _proposed(workspace, change)
+    proposal = _proposed(request, workspace, change)
     return Shown(mark=interest_lists.mark(proposal), effects=interest_lists.show(workspace, proposal))
 
 
@@ -241,16 +239,16 @@ def preview(request: Request, change: Change) -> Shown:
 def make(request: Request, change: Change) -> Made:
     """Make a change: in the file and in readers' choices, in one move. With the ``mark`` of its preview only what that showed."""
     workspace = guard.acting(request)
-    proposal = _proposed(workspace, change)
+    proposal = _proposed(request, workspace, change)
     if change.mark is not None and change.mark != interest_lists.mark(proposal):
         raise Refused("stale", "the lists have changed since the preview; look at another one")
     return interest_lists.make(workspace, proposal, interest_lists.show(workspace, proposal))
 
 
-def _proposed(workspace: Workspace, change: Change) -> Proposal:
+def _proposed(request: Request, workspace: Workspace, change: Change) -> Proposal:
     """A change that cannot be is the caller's affair; lists that are not as they were left are in the way of every change."""
     if isinstance(change, Undo):
-        return _settled(lambda: interest_lists.undo(workspace))
+        return _settled(request, lambda: interest_lists.undo(workspace))
 
     def work_out(known: Lists) -> Proposal:
         try:
@@ -260,24 +258,18 @@ def _proposed(workspace: Workspace, change: Change) -> Proposal:
         except ConfigError as error:
             raise Refused("refused", str(error)) from error
 
-    return _settled(lambda: interest_lists.propose(workspace, work_out))
+    return _settled(request, lambda: interest_lists.propose(workspace, work_out))
 
 
-def _settled(propose: Callable[[], Proposal]) -> Proposal:
+def _settled(request: Request, propose: Callable[[], Proposal]) -> Proposal:
     try:
         return propose()
     except StoreError:
         raise
     except ConfigError as error:
+        if lists_are_wrong(request):
+            raise
         raise Refused("conflict", str(error)) from error
-
-
-def _known(workspace: Workspace) -> Interests:
-    """The lists as the file has them; while somebody writes it with a mistake in it, nothing can be said of them."""
-    try:
-        return listed.load(workspace.path)
-    except ConfigError as error:
-        raise Refused("unavailable", "interests.yaml has a mistake; `digest check` says where", headers={"Retry-After": "60"}) from error
 
 
 def _past(one: lists.Move) -> Past:

@@ -16,10 +16,12 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from digest import interests
 from digest.admin.reader_edits import Unfit
 from digest.api_keys import Spent
 from digest.errors import AccountError, BusyError, ConfigError, DigestError, IssueError, StoreError
 from digest.repeats import AtWork, OtherBody
+from digest.web.look import workspace_of
 from digest.web.shield import Shield, place_of
 
 log = logging.getLogger(__name__)
@@ -159,6 +161,11 @@ def of_error(error: DigestError) -> Refused:
             return Refused("refused", str(error))
 
 
+def lists_are_wrong(request: Request) -> bool:
+    """Whether the lists cannot be read just now: whatever asks for them waits until somebody has mended the file."""
+    return bool(interests.examine(workspace_of(request).path)[1])
+
+
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     return answer(error)
@@ -167,6 +174,8 @@ def _refused(_: Request, error: Exception) -> Response:
 def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, DigestError)
     refused = of_error(error)
+    if isinstance(error, ConfigError) and lists_are_wrong(request):
+        refused = Refused("unavailable", "interests.yaml has a mistake; `digest check` says where", headers={"Retry-After": "60"})
     if refused.kind == "unavailable":
         log.error("a call could not be answered", extra={"action": "api", "why": str(error), "route": _route(request)})
     return answer(refused)

@@ -97,6 +97,8 @@ def test_on_the_page_a_key_is_shown_once_after_the_password(site):
     assert token not in listed and token[:11] in listed and "Last used on" in listed
     assert "at least one scope" in browser.post("/admin/keys", {"name": "crm2"}).text
     assert "YYYY-MM-DD" in browser.post("/admin/keys", {**form, "name": "crm3", "expires": "soon"}).text
+    assert "cannot be taken back" in browser.get("/admin/keys/crm/revoke").text and browser.get("/admin/keys/nothing/revoke").status == 404
+    assert site.get(API + "/key", Authorization=f"Bearer {token}").status == 200  # looking revokes nothing
     assert browser.post("/admin/keys/crm/revoke").status == 303
     assert site.get(API + "/key", Authorization=f"Bearer {token}").status == 401
     assert "opens nothing any more" in browser.get("/admin/keys?done=revoked").text
@@ -200,7 +202,17 @@ def test_what_cannot_be_changed_is_told_with_what_is_in_the_way(site, program):
     assert problem(program.ask("POST", "/list-changes", {"kind": "undo"})) == (409, "conflict")
     assert program.get("/lists")["difference"]["same"] is False
     file.write_text("- {id: [}\n")
-    assert problem(program.ask("GET", "/lists")) == (503, "unavailable")
+    for method, path, body in (
+        ("GET", "/lists", None),
+        ("GET", "/lists/gut", None),
+        ("GET", "/reports/pieces", None),
+        ("POST", "/list-changes", {"kind": "undo"}),
+        ("POST", "/list-changes/preview", {"kind": "retire", "id": "gut"}),
+        ("POST", "/readers", {"email": "soon@example.org"}),
+        ("POST", "/readers/search", {"filter": {"cadence": "weekly"}}),
+    ):
+        answer = program.ask(method, path, body)
+        assert (*problem(answer), answer.headers.get("retry-after")) == (503, "unavailable", "60"), path
     file.write_text(ours)
     program.post("/list-changes", {"kind": "undo"}, 201)
     assert file.read_text() == text

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.core.failures import FailureGroup
 
 from digest.scopes import SCOPES
-from digest.web.admin_api import guard, make_api
+from digest.web.admin_api import guard, make_api, problems
 from tests.support.program import API, MUCH, Program, problem
 from tests.support.site import PAGES, make_site_folder, serving
 
@@ -157,8 +157,15 @@ def test_whatever_is_asked_is_answered_as_described(site, with_key):
     assert not with_key or {200, 201, 204, 404, 422} <= set(tried)
 
 
+def test_control_an_answer_that_is_not_as_described_is_found(site, monkeypatch):
+    monkeypatch.setattr(problems, "MEDIA", "application/json")
+    described, tried, wrong = schemathesis.openapi.from_dict(make_api().openapi()), [], []
+    tries(described["/reports"]["GET"], site, None, [], tried, wrong)
+    assert tried == [401] and "Undocumented Content-Type" in wrong[0][3][0]
+
+
 def tries(operation, site, program, ids, tried, wrong):
-    most = int(os.environ.get("N", "5")) if program else 1
+    most = (200 if NIGHTLY else 4) if program else 1
 
     @settings(max_examples=most, deadline=None, database=None, derandomize=not NIGHTLY, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())

@@ -91,6 +91,7 @@ TABLE = {
     ("POST", "/admin/people/{pid}/enable"): Role.ADMIN,
     ("GET", "/admin/keys"): Role.ADMIN,
     ("POST", "/admin/keys"): Role.ADMIN,
+    ("GET", "/admin/keys/{name}/revoke"): Role.ADMIN,
     ("POST", "/admin/keys/{name}/revoke"): Role.ADMIN,
     ("GET", "/admin/audit"): Role.ADMIN,
     ("POST", "/admin/audit/check"): Role.ADMIN,
