@@ -28,7 +28,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "audit:read": "read and check the audit log",
     }
 )
-_TOKEN = re.compile(r"^dk_([0-9a-f]{8})_[A-Za-z0-9_-]{43}$")
+_TOKEN = re.compile(r"dk_[0-9a-f]{8}_[A-Za-z0-9_-]{43}")
 
 
 class Key(Frozen):
@@ -60,7 +60,7 @@ class Key(Frozen):
 
 def looks_like_one(token: str) -> bool:
     """Whether somebody's text could be a key at all."""
-    return bool(_TOKEN.match(token))
+    return bool(_TOKEN.fullmatch(token))
 
 
 def read_scopes(words: Iterable[str]) -> tuple[str, ...]:

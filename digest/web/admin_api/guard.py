@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -13,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from digest import api_keys, repeats
+from digest.errors import StoreError
 from digest.scopes import SCOPES, Key
 from digest.web.admin.guard import is_safe
 from digest.web.admin_api.problems import Fault, Refused, responses
@@ -150,8 +152,10 @@ async def _once(request: Request, inner: Callable[[Request], Coroutine[Any, Any,
     try:
         answer = await inner(request)
     except Exception:
-        await run_in_threadpool(repeats.forget, workspace, key, word)
+        with contextlib.suppress(StoreError):  # then it is taken for one whose process died
+            await run_in_threadpool(repeats.forget, workspace, key, word)
         raise
     kept = repeats.Answer(answer.status_code, answer.headers.get("location", ""), bytes(answer.body).decode())
-    await run_in_threadpool(repeats.finish, workspace, key, word, kept)
+    with contextlib.suppress(StoreError):  # it is done all the same, and said to be
+        await run_in_threadpool(repeats.finish, workspace, key, word, kept)
     return answer

@@ -151,7 +151,7 @@ def of_error(error: DigestError) -> Refused:
         case BusyError():
             return Refused("busy", str(error))
         case StoreError():
-            return Refused("unavailable", "the database is held up; nothing was changed, try again", headers={"Retry-After": str(_RETRY_S)})
+            return Refused("unavailable", "the database is held up; ask again in a moment", headers={"Retry-After": str(_RETRY_S)})
         case IssueError() | AccountError():
             return Refused("conflict", str(error))
         case Unfit():

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from digest import audit, subscribe
 from digest import interests as listed
 from digest import readers as steps
-from digest import subscribe
 from digest.addresses import parse
 from digest.admin import segments as filters
 from digest.admin.reader_edits import Unfit
@@ -174,6 +174,8 @@ def add(request: Request, response: Response, row: Row) -> Added:
         response.status_code = 201
         response.headers["Location"] = f"/api/v1/readers/{id}"
     what = next(word for word in ("new", "changed", "same", "kept") if getattr(report, word))
+    if what in ("new", "changed"):
+        audit.note(workspace, "readers.add" if report.new else "readers.change", id or "")
     return Added(what=what, id=id, word=report.problems[0].text if report.problems else "")
 
 

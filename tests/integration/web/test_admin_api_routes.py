@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 import schemathesis
@@ -11,6 +12,7 @@ from schemathesis.core.failures import FailureGroup
 
 from digest.scopes import SCOPES
 from digest.web.admin_api import guard, make_api, problems
+from tests.support.make import REPOSITORY
 from tests.support.program import API, MUCH, Program, problem
 from tests.support.site import PAGES, make_site_folder, serving
 
@@ -135,6 +137,13 @@ def test_the_description_is_whole_and_holds_nothing_of_anybody(site):
         for status in ("401", "403", "429", "500", "503", *(["409", "413", "422"] if method != "GET" else [])):
             assert "application/problem+json" in operation["responses"][status]["content"], (path, status)
     assert "HTTPValidationError" not in told and "Test Letter" not in told and "example.org" not in told
+
+
+def test_the_guide_names_every_scope_and_every_kind_of_problem():
+    guide = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z:-]+)` \| (?:([0-9]+) \|)?", guide, re.M))
+    assert set(SCOPES) | set(problems.KINDS) == set(rows)
+    assert {name: str(kind.status) for name, kind in problems.KINDS.items()} == {name: rows[name] for name in problems.KINDS}
 
 
 CHECKS = [
