@@ -153,6 +153,7 @@ CHECKS = [
 ]
 
 
+@pytest.mark.timeout(3000)  # at night
 @pytest.mark.parametrize("with_key", [True, False])
 def test_whatever_is_asked_is_answered_as_described(site, with_key):
     """Requests that a generator thinks up for each operation: some at each push, hundreds at night."""
