@@ -21,7 +21,7 @@ api_key = Table(
     Column("revoked_at", Instant),
 )
 
-# Kept for a day. Holds ids and figures, nothing of a person: see digest/repeats.py.
+# Kept for a day, which is why a new secret does not seal it anew: see digest/repeats.py.
 api_answer = Table(
     "api_answer",
     metadata,
@@ -31,5 +31,5 @@ api_answer = Table(
     Column("begun_at", Instant, nullable=False, index=True),
     Column("status", Integer),  # none while the first call is at work
     Column("location", Text),
-    Column("body", Text),
+    Column("body", Text),  # sealed, in base64
 )
