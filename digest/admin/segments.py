@@ -20,6 +20,7 @@ from digest.store.pages import Page, Wanted
 from digest.store.segments import Saved
 from digest.workspace import Workspace
 
+Days = Annotated[int, Field(ge=0, le=36_500)]
 Recorded = Annotated[str, Field(max_length=400, pattern=r"^[^\x00]*$")]  # no database takes more
 
 
@@ -33,8 +34,8 @@ class Filter(Frozen):
     status: Status | None = None
     source: Recorded | None = None
     language: Recorded | None = None
-    consent_older_days: Annotated[int, Field(ge=0)] | None = None
-    consent_newer_days: Annotated[int, Field(ge=0)] | None = None
+    consent_older_days: Days | None = None
+    consent_newer_days: Days | None = None
 
     def wanted(self, at: datetime) -> Wanted:
         """The same for the store."""

@@ -134,7 +134,7 @@ def handle(app: FastAPI) -> None:
     """Answer whatever goes wrong with a problem."""
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(DigestError, _told)
-    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(HTTPException, plain)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(Shield, broken=_broken)
 
@@ -181,7 +181,8 @@ def _told(request: Request, error: Exception) -> Response:
     return answer(refused)
 
 
-def _plain(_: Request, error: Exception) -> Response:
+def plain(_: Request, error: Exception) -> Response:
+    """Nothing there, not in this way."""
     assert isinstance(error, HTTPException)
     kind = {400: "not-json", 404: "not-found", 405: "method", 413: "too-large"}.get(error.status_code, "fault")
     refused = not_found() if kind == "not-found" else Refused(kind)

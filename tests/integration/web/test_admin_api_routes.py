@@ -156,7 +156,7 @@ CHECKS = [
 @pytest.mark.timeout(3000)  # at night
 @pytest.mark.parametrize("with_key", [True, False])
 def test_whatever_is_asked_is_answered_as_described(site, with_key):
-    """Requests that a generator thinks up for each operation: some at each push, hundreds at night."""
+    """Requests that a generator thinks up for each operation: some at each push, a hundred at night."""
     program = Program(site, f"fuzz-{with_key}".lower())
     ids = [site.add(f"api{n}{with_key}@example.org").id for n in range(40)]
     tried, wrong = [], []
@@ -175,7 +175,7 @@ def test_control_an_answer_that_is_not_as_described_is_found(site, monkeypatch):
 
 
 def tries(operation, site, program, ids, tried, wrong):
-    most = (200 if NIGHTLY else 4) if program else 1
+    most = (100 if NIGHTLY else 4) if program else 1
 
     @settings(max_examples=most, deadline=None, database=None, derandomize=not NIGHTLY, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())
