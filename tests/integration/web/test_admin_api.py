@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from digest import api_keys, audit, jobs, repeats
+from digest import api_keys, audit, jobs, readers, repeats
 from digest.admin import interest_lists, interest_moves
 from digest.admin.segments import Filter
 from digest.errors import AccountError
@@ -517,6 +517,14 @@ def test_a_call_whose_process_died_is_asked_anew_after_a_while(site):
         with workspace.store.write() as tx:
             tx.execute(update(t.api_answer).values(body="c2VhbGVkIHdpdGggYSBzZWNyZXQgdGhhdCB3YXMgdGFrZW4gYXdheQ=="))
         assert repeats.begin(workspace, key.id, "w", "this") is None  # nothing is said that cannot be read
+        assert repeats.begin(workspace, key.id, "later", "this") is None
+        with workspace.store.write() as tx:
+            marks = select(t.api_answer.c.mark).join(t.api_key, t.api_key.c.id == t.api_answer.c.key_id).where(t.api_key.c.name == "mortal")
+            old = tx.execute(marks.order_by(t.api_answer.c.mark)).scalars().first()
+            tx.execute(update(t.api_answer).where(t.api_answer.c.mark == old).values(begun_at=datetime.now(UTC) - timedelta(days=2)))
+        readers.tidy(workspace)
+        with workspace.store.read() as tx:
+            assert len(tx.execute(marks).all()) == 1 and old not in tx.execute(marks).scalars().all()
 
 
 # --- limits, faults, what is not found out -------------------------------------------------------------------------------
