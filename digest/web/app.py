@@ -39,6 +39,7 @@ from digest.web import (
     theme,
     webhooks,
 )
+from digest.web.admin_api import PATH, make_api
 from digest.web.desk.app import make_desk
 from digest.web.desk.guard import Person, Role
 from digest.web.desk.table import Table
@@ -76,6 +77,7 @@ def make_app(workspace_path: Path) -> FastAPI:
             # Where the database is held up, one waits for it and the others are told to come back: threads must stay free to read.
             workspace.store.backend.turn_s = _TURN_S
             app.state.workspace = workspace
+            programs.state.workspace = workspace
             app.state.glimpse = Glimpse(workspace)
             app.state.shelf = archives.Shelf(workspace, app.state.glimpse)
             app.state.editions = Editions()
@@ -122,6 +124,8 @@ def make_app(workspace_path: Path) -> FastAPI:
     )
     for part in (joining, confirming, preferences, leaving, links, reading, archives, drafts, theme, health, api):
         app.include_router(part.router)
+    programs = make_api()
+    app.mount(PATH, programs)
     app.add_api_route("/webhooks/sendgrid", webhooks.endpoint, methods=["POST"], include_in_schema=False)
     app.mount("/static", _Static(directory=look.STATIC))
     app.add_api_route("/favicon.ico", _favicon, methods=["GET", "HEAD"], include_in_schema=False)

@@ -185,7 +185,14 @@ def test_filters_pages_and_saved_filters(site, browser):
     assert re.findall(r">(page\d\d)@", browser.get("/admin/readers?segment=on-holiday").text) == ["page07"]
     assert browser.post("/admin/readers/segments/remove", {"name": "on-holiday"}).status == 303
     assert browser.get("/admin/readers?segment=on-holiday").status == 404
-    for wrong in ({"older": "x"}, {"interest": "none"}, {"cadence": "hourly"}, {"status": "erased-not"}):
+    for wrong in (
+        {"older": "x"},
+        {"older": "999999999"},
+        {"status": "erased"},
+        {"interest": "none"},
+        {"cadence": "hourly"},
+        {"status": "erased-not"},
+    ):
         assert browser.post("/admin/readers", wrong).status == 422, wrong
     for wrong in ("Upper", "with space", ""):
         assert browser.post("/admin/readers/segments", {"name": wrong}).status == 422
