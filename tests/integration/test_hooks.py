@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import update
 from standardwebhooks.webhooks import Webhook
 
-from digest import dispatch, doctor, issue, jobs, join, keys, life, operate, readers, retention, schedule, suppress
+from digest import dispatch, doctor, issue, jobs, join, keys, life, operate, readers, readiness, retention, schedule, suppress
 from digest.config import Hooks
 from digest.errors import HookError
 from digest.events import Suppression
@@ -71,7 +71,7 @@ def test_every_kind_is_told_by_the_step_that_does_it(tmp_path, receiver):
         may = "monthly-2026-05-01"
         jobs.prepare(opened, "monthly")
         schedule.ask(opened, may)
-        issue.approve(opened, may)
+        readiness.approve(opened, may)
         operate.pause(opened, may, "a look")
         operate.pause(opened, may, "again")
         operate.resume(opened, may)

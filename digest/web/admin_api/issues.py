@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field, model_validator
 
-from digest import approval, dispatch, issue, life, operate, outlook, review
+from digest import approval, dispatch, issue, life, operate, outlook, readiness, review
 from digest.admin import issue_figures, issue_list
 from digest.admin.issue_figures import Figures
 from digest.desk import compare
@@ -231,7 +231,7 @@ def approve(request: Request, name: Name, asked: Approve) -> Approved:
             ready = review.ready(workspace, name)
             if ready.material.content_hash(ready.compiled) != asked.content_hash:
                 raise Refused("stale", f"{name} has another content now; look at it, then approve that")
-        return Approved(content_hash=issue.approve(workspace, name, expected=asked.content_hash))
+        return Approved(content_hash=readiness.approve(workspace, name, expected=asked.content_hash))
 
 
 @scoped(router, "POST", "/issues/{name}/pause", "issues:act")
