@@ -1,18 +1,23 @@
 """How long the desk takes to answer: the list of an issue with many editions, and an edition after a template was saved.
 
-python -m benchmarks.desk [--editions 5000] [--saves 10]
+    python -m benchmarks.desk [--editions 5000] [--saves 10] [--browser]
+
+``--browser`` measures what an editor sees instead: `digest preview` and the system's Chromium, from the moment a template is
+saved until the renewed email is loaded in the page, the watching of files, the server's answers and the frame included.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import shutil
 import statistics
 import tempfile
 import time
 from datetime import date
 from pathlib import Path
 
+from playwright.sync_api import sync_playwright
 from starlette.testclient import TestClient
 
 from digest import gather, issue, subscribe
@@ -22,6 +27,8 @@ from digest.web.desk.app import make_desk
 from digest.web.desk.guard import Person, Role
 from digest.web.desk.table import Table
 from digest.workspace import open_workspace
+from tests.support.desk import NAME as DESK_ISSUE
+from tests.support.desk import make_desk_folder, sitting
 from tests.support.make import CONFIG, make_workspace, write_summary
 
 ON, NAME = date(2026, 5, 1), "monthly-2026-05-01"
@@ -33,7 +40,11 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--editions", type=int, default=5000)
     asked.add_argument("--saves", type=int, default=10)
+    asked.add_argument("--browser", action="store_true")
     options = asked.parse_args()
+    if options.browser:
+        _seen(options.saves)
+        return
     with tempfile.TemporaryDirectory() as folder:
         workspace = _workspace(Path(folder) / "w", options.editions)
         with open_workspace(workspace, ON) as opened, kept_ready():
@@ -81,6 +92,28 @@ def _measure(opened: object, folder: Path, saves: int) -> None:
         header.write_text(good.replace("{{ newsletter.name }}", f"{{{{ newsletter.name }}}} {n}"), encoding="utf-8")
         found.append(timed(f"/issues/{NAME}/editions/imagined:all"))
     print(f"an edition after a template was saved: {statistics.median(found) * 1000:.0f} ms ({max(found) * 1000:.0f} at most)")  # noqa: T201
+
+
+def _seen(saves: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        made, found = make_desk_folder(Path(folder) / "w"), []
+        header = made / "templates/parts/header.mjml.j2"
+        good = header.read_text(encoding="utf-8")
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        with sitting(made) as desk:
+            page = browser.new_page()
+            page.goto(desk.opened.url)
+            page.goto(f"{desk.url}/issues/{DESK_ISSUE}/editions/imagined:all")
+            for n in range(saves):
+                time.sleep(1.5)
+                page.evaluate("delete document.documentElement.dataset.shown")
+                saved_at = time.time()
+                header.write_text(good.replace("{{ newsletter.name }}", f"{{{{ newsletter.name }}}} {n}"), encoding="utf-8")
+                while not (shown_at := page.evaluate("document.documentElement.dataset.shown")):
+                    time.sleep(0.01)
+                found.append(int(shown_at) / 1000 - saved_at)
+        browser.close()
+    print(f"saved -> seen: {statistics.median(found) * 1000:.0f} ms ({max(found) * 1000:.0f} at most, of {saves})")  # noqa: T201
 
 
 if __name__ == "__main__":

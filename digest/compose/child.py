@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import resource
 import signal
@@ -64,6 +65,8 @@ def main() -> None:
     job = json.load(sys.stdin.buffer)
     _limit(resource.RLIMIT_NOFILE, 3)
     json.dump(answer(job), sys.stdout)
+    sys.stdout.flush()
+    os._exit(0)  # an editor waits: taking everything loaded apart again takes 40 ms
 
 
 def _limit(what: int, value: int, *, more: int = 0) -> None:
