@@ -10,8 +10,10 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
+
+from pydantic import Field
 
 from digest.model import Frozen
 from digest.sources import fetch, words
@@ -51,6 +53,7 @@ class Found(Frozen):
     pieces: int
     complete: int
     sample: str = ""
+    titles: Annotated[frozenset[str], Field(exclude=True)] = frozenset()  # of the pieces that were looked at
 
 
 @dataclass(frozen=True)
@@ -269,7 +272,9 @@ def count(of: Shape, layout: Layout, most: int) -> Found:
         if all(says(parts.get(role), role) for role in NEEDED):
             titles.append(node_line(parts["title"]) if parts["title"] is not None else "")
     complete = len(titles) * len(of.found) // len(tried) if len(set(titles)) * 2 > len(titles) else 0
-    return Found(layout=layout, pieces=len(of.found), complete=complete, sample=words.cut(titles[0], 80) if titles else "")
+    return Found(
+        layout=layout, pieces=len(of.found), complete=complete, sample=words.cut(titles[0], 80) if titles else "", titles=frozenset(titles)
+    )
 
 
 def counted(html: LexborHTMLParser, found: Found) -> Found:

@@ -90,7 +90,7 @@ def repeated(html: LexborHTMLParser, most: int = 6) -> list[Found]:
     whole = [one for one in ranked if one.complete >= 2]
     chosen: list[Found] = []
     for likely in whole or [one for one in ranked if one.layout.link]:
-        if not any(likely.sample and likely.sample == other.sample and likely.complete <= other.complete for other in chosen):
+        if not any(likely.titles and likely.titles <= other.titles for other in chosen):
             chosen.append(likely)
     return [counted(html, one) for one in chosen[:most]]
 

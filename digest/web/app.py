@@ -53,6 +53,7 @@ _TURN_S = 5.0
 _GATHER_S = 1.0  # bodies that come within this time are applied together
 _RETRY_S = 10.0
 _APART_S = 0.3
+_random = random.SystemRandom()  # nobody who knows a seed foretells it
 _MAIL_EVERY_S = 20.0  # also without a sign-up: what was put off, or asked for through another process
 _TIDY_EVERY_S = 3600.0
 _PRUNE_AFTER_S = 60.0
@@ -211,7 +212,7 @@ async def _mail(workspace: Workspace, asked: asyncio.Event, background: _Backgro
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asked.wait(), _MAIL_EVERY_S)
             # How much there is to do depends on who it is about: done at once, it would slow down the answer that is on its way.
-            await asyncio.sleep(_APART_S * (1 + random.random()))
+            await asyncio.sleep(_APART_S * (1 + _random.random()))
         asked.clear()
         try:
             await background.run(work)

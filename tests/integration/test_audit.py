@@ -381,6 +381,7 @@ COMMANDS = {
     "people role": "people.role",
     "people password": "people.password",
     "people totp": "people.second_factor_on",
+    "people elsewhere": "people.elsewhere_expected",
     "people disable": "people.disable",
     "people sessions": LOOKS,
     "people revoke": "people.sessions_ended",
