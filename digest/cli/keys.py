@@ -48,10 +48,10 @@ def keys_list(workspace: Folder = HERE, as_json: Json = False) -> None:
         print_json([{**one.model_dump(mode="json"), "prefix": one.prefix, "works": one.works(at)} for one in found])
         return
     for one in found:
-        state = "revoked" if one.revoked_at else "works" if one.works(at) else "expired"
+        ends = f"{one.expires_at:%Y-%m-%d %H:%M} UTC" if one.expires_at else "it is revoked"
+        stands = f"revoked {one.revoked_at:%Y-%m-%d}" if one.revoked_at else f"works until {ends}" if one.works(at) else f"expired {ends}"
         last = f"last used {one.used_date}" if one.used_date else "never used"
-        ends = f", until {one.expires_at:%Y-%m-%d %H:%M} UTC" if one.expires_at else ""
-        typer.echo(f"{one.name:<20} {one.prefix}…  {state}{ends}, {last}")
+        typer.echo(f"{one.name:<20} {one.prefix}…  {stands}, {last}")
         typer.echo(f"    {', '.join(one.scopes)}")
     typer.echo(f"{count(len(found), 'key')}." if found else "None yet: `digest api-keys add NAME --scopes lists:read`.")
 

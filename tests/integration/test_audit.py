@@ -145,6 +145,8 @@ def test_an_older_seal_put_back_with_its_records_is_found_by_the_file_and_by_an_
     assert any("the anchor you gave names record 7" in fault for fault in audit.verify(workspace, kept).faults)
     with pytest.raises(DigestError, match="NUMBER:HASH"):
         audit.verify(workspace, "7:abc")
+    with pytest.raises(DigestError, match="NUMBER:HASH"):  # a number that no database has
+        audit.verify(workspace, f"{10**12}:{'0' * 64}")
 
 
 def test_after_a_restore_the_file_begins_anew_only_with_a_reason_that_is_recorded(workspace):

@@ -49,7 +49,7 @@ def records(
 @scoped(router, "GET", "/audit/verify", "audit:read", may=("invalid",))
 def verify(
     request: Request,
-    anchor: Annotated[str, Query(pattern="^([0-9]{1,12}:[0-9a-f]{64})?$", description="an end that you kept elsewhere")] = "",
+    anchor: Annotated[str, Query(pattern="^([0-9]{1,9}:[0-9a-f]{64})?$", description="an end that you kept elsewhere")] = "",
 ) -> Checked:
     """Walk the whole log and check every link."""
     found = audit.verify(guard.acting(request), anchor)

@@ -172,7 +172,7 @@ def calendar(
     return Calendar(issues=outlook.upcoming(workspace, until))
 
 
-@scoped(router, "GET", "/issues/{name}", "issues:read")
+@scoped(router, "GET", "/issues/{name}", "issues:read", may=("conflict",))
 def about(request: Request, name: Name) -> About:
     """One issue."""
     workspace = guard.acting(request)

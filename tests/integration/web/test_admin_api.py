@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import secrets
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -12,19 +13,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
+from typer.testing import CliRunner
 
 from digest import api_keys, audit, jobs, readers, repeats
 from digest.admin import interest_lists, interest_moves
 from digest.admin.segments import Filter
+from digest.cli.commands import app as terminal
 from digest.errors import AccountError
 from digest.interests import load
 from digest.model import Rule
+from digest.scopes import SCOPES
 from digest.store import schema as t
 from digest.store import sqlite
 from digest.web import app
 from digest.workspace import open_workspace
 from tests.support.make import write_summary
-from tests.support.person import Person
 from tests.support.program import API, MUCH, Program, problem
 from tests.support.site import PAGES, make_site_folder, serving
 from tests.support.staff import PASSWORD, Browser, add
@@ -60,19 +63,25 @@ def told(site, action, **wanted):
 
 
 def test_a_key_is_made_shown_once_and_kept_as_a_hash(site):
-    person = Person(site.folder)
-    made = person.types("api-keys", "add", "cron", "--scopes", "lists:read, reports:read", "--expires", "2999-12-31")
+    def types(*words):
+        """At a terminal, in this process: each command of its own would take a second."""
+        return CliRunner().invoke(terminal, ["api-keys", *words, "--workspace", str(site.folder)])
+
+    made = types("add", "cron", "--scopes", "lists:read, reports:read", "--expires", "2999-12-31")
     token = made.stdout.strip()
-    assert made.returncode == 0 and api_keys.looks_like_one(token) and token not in made.stderr
-    listed = json.loads(person.types("api-keys", "list", "--json").stdout)
+    assert made.exit_code == 0 and api_keys.looks_like_one(token) and token not in made.stderr
+    listed = json.loads(types("list", "--json").stdout)
     row = next(one for one in listed if one["name"] == "cron")
     assert (row["prefix"], row["scopes"], row["works"]) == (token[:11], ["lists:read", "reports:read"], True)
     with site.open() as workspace, workspace.store.read() as tx:
         kept = [str(value) for table in (t.api_key, t.audit) for line in tx.execute(select(table)) for value in line]
     assert any(api_keys.token_hash(token) == value for value in kept) and not any(token[12:] in value for value in kept)
     assert site.get(API + "/key", Authorization=f"Bearer {token}").status == 200
-    assert person.types("api-keys", "revoke", "cron").returncode == 0
+    assert types("revoke", "cron").exit_code == 0
     assert site.get(API + "/key", Authorization=f"Bearer {token}").status == 401
+    assert re.search(r"cron +dk_[0-9a-f]{8}…  revoked [0-9-]{10}, last used", types("list").stdout)
+    assert "before" in types("revoke", "cron").stdout
+    assert list(SCOPES) == [line.split()[0] for line in CliRunner().invoke(terminal, ["api-keys", "scopes"]).stdout.splitlines()]
     assert [one.action for one in told(site, "keys.", subject="key:cron")] == ["keys.revoke", "keys.add"]
     with site.open() as workspace:
         for name, scopes, expires in (
@@ -451,6 +460,7 @@ def test_reports_and_the_log_are_read(site, program):
         assert table["columns"] and all(len(row) == len(table["columns"]) for row in table["rows"]), name
     assert problem(program.ask("GET", "/reports/nothing")) == (404, "not-found")
     assert problem(program.ask("GET", "/reports/readers?since=0001-01-01")) == (422, "invalid")
+    program.post("/readers/find", {"email": "held@example.org"})
     met, before = [], ""
     while before is not None:
         page = program.get(f"/audit?limit=7{before and f'&before={before}'}")

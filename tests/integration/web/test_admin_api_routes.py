@@ -175,7 +175,7 @@ def test_control_an_answer_that_is_not_as_described_is_found(site, monkeypatch):
 
 
 def tries(operation, site, program, ids, tried, wrong):
-    most = (100 if NIGHTLY else 4) if program else 1
+    most = (100 if NIGHTLY else 3) if program else 1
 
     @settings(max_examples=most, deadline=None, database=None, derandomize=not NIGHTLY, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())
