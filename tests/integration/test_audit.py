@@ -395,6 +395,15 @@ COMMANDS = {
     "audit verify": LOOKS,
     "audit list": LOOKS,
     "audit accept": "audit.accept",
+    "hooks add": "hooks.add",
+    "hooks list": LOOKS,
+    "hooks test": "hooks.test",
+    "hooks remove": "hooks.remove",
+    "hooks enable": "hooks.enable",
+    "hooks disable": "hooks.disable",
+    "hooks rotate": "hooks.rotate",
+    "hooks deliveries": LOOKS,
+    "hooks send": OWN_RECORD,
 }
 
 
