@@ -45,7 +45,7 @@ def clicks(html, roles, nth):
 @pytest.mark.parametrize("roles", ROLES, ids=" ".join)
 def test_a_click_on_parts_of_one_piece_gathers_all_of_them_whichever_piece_it_is(name, roles):
     page = SHAPES[name]
-    for nth in range(len(page.pieces)):
+    for nth in (0, 2, len(page.pieces) - 1):
         found = pick.propose(LexborHTMLParser(page.html), clicks(page.html, roles, nth))
         assert pieces(page.html, found.layout) == page.pieces
         assert found.complete == len(page.pieces)
@@ -82,7 +82,7 @@ def test_the_first_users_page():
     assert len(whole_titles) == 6 and whole_titles[0][0].endswith("daily…")  # and no half word as the site cut it
     assert pieces(page.html, pick.repeated(LexborHTMLParser(page.html))[0].layout) == whole_titles
     for roles in ROLES:
-        for nth in range(6):
+        for nth in (0, 3, 5):
             found = pick.propose(LexborHTMLParser(page.html), clicks(page.html, roles, nth))
             assert pieces(page.html, found.layout) == whole_titles
 
