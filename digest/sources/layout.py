@@ -33,6 +33,8 @@ _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _SPEAKING = 12  # characters from which on a link's text can be a title; "Read more" is none
 _LONGER = 20
 _TELLING = 40
+_LOOKED_AT = 400  # elements of a piece that a part may be guessed among
+MOST_ELEMENTS = 30_000  # of a page that is worked out; the largest listings met have about half of it
 
 
 class Layout(Frozen):
@@ -217,7 +219,7 @@ def _part_selectors(node: LexborNode, mine: Piece) -> list[str]:
 def shape(html: LexborHTMLParser, item: str, *, with_following: bool, mine: Sequence[LexborNode] = ()) -> Shape | None:
     """The pieces that an item selector gives, if there are several and none lies within another, and the one with ``mine`` in it."""
     nodes = select(html, item, "item", _NO_PAGE)
-    if not 2 <= len(nodes) <= 5000:
+    if not 2 <= len(nodes) <= MOST_ELEMENTS:
         return None
     begins = {node.mem_id for node in nodes}
     if any(outer.mem_id in begins for node in nodes[:_SAMPLE] for outer in itertools.islice(above(node), 1, None)):
@@ -327,8 +329,12 @@ def _seems(role: Role, mine: Piece, known: Mapping[Role, LexborNode], samples: S
     return _takeaway(mine, known)
 
 
+def _inside(mine: Piece) -> list[LexborNode]:
+    return list(itertools.islice(under(mine), _LOOKED_AT))
+
+
 def _date(mine: Piece) -> LexborNode | None:
-    nodes = [node for node in under(mine) if is_date(written_date(node) if node.attributes.get("datetime") else _short(node))]
+    nodes = [node for node in _inside(mine) if is_date(written_date(node) if node.attributes.get("datetime") else _short(node))]
     telling = [node for node in nodes if node.tag == "time" or node.attributes.get("datetime")]
     return telling[0] if telling else _innermost(nodes) if nodes else None
 
@@ -350,7 +356,7 @@ def _short(node: LexborNode) -> str:
 
 
 def _title(mine: Piece, known: Mapping[Role, LexborNode]) -> LexborNode | None:
-    nodes = [node for node in under(mine) if not _touches(node, known.get("date"))]
+    nodes = [node for node in _inside(mine) if not _touches(node, known.get("date"))]
     for wanted in (
         lambda node: node.tag in _HEADINGS,
         lambda node: re.search(r"title|headline|heading", f"{node.attributes.get('class') or ''} {node.attributes.get('itemprop') or ''}"),
@@ -375,7 +381,7 @@ def link_of(node: LexborNode, mine: Piece = ()) -> LexborNode | None:
 
 
 def _takeaway(mine: Piece, known: Mapping[Role, LexborNode]) -> LexborNode | None:
-    nodes = [node for node in under(mine) if node.tag in ("p", "dd", "blockquote") or (node.tag == "div" and not _holds_blocks(node))]
+    nodes = [node for node in _inside(mine) if node.tag in ("p", "dd", "blockquote") or (node.tag == "div" and not _holds_blocks(node))]
     nodes = [node for node in nodes if not any(_touches(node, known.get(role)) for role in ("title", "date"))]
     return next((node for node in nodes if len(node_line(node)) >= _TELLING), None)
 

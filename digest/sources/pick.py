@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from digest.sources.layout import NEEDED, Found, Layout, Role, Shape, above, counted, elements, item_selectors, link_of, read_off, shape
+from digest.sources.layout import (
+    MOST_ELEMENTS,
+    NEEDED,
+    Found,
+    Layout,
+    Role,
+    Shape,
+    above,
+    counted,
+    elements,
+    item_selectors,
+    link_of,
+    read_off,
+    shape,
+)
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -32,6 +46,8 @@ def propose(html: LexborHTMLParser, clicked: Mapping[Role, int]) -> Found:
         NoLayout: nothing was clicked, or it is nowhere repeated.
     """
     every = elements(html)
+    if len(every) > MOST_ELEMENTS:
+        raise NoLayout("the page is too large to be picked in; type selectors")
     chosen: dict[Role, LexborNode] = {}
     for role, place in clicked.items():
         if not 0 <= place < len(every):
@@ -160,7 +176,8 @@ def _side_by_side(html: LexborHTMLParser, parent: LexborNode, nodes: list[Lexbor
 def _like_others(html: LexborHTMLParser) -> list[LexborNode]:
     """One element of each group of like ones beside each other, those with most to say first."""
     groups: dict[tuple[int, str], list[LexborNode]] = {}
-    for node in elements(html):
+    every = elements(html)
+    for node in every if len(every) <= MOST_ELEMENTS else ():
         if node.parent is not None and node.tag not in (
             "head",
             "body",
