@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import update
 
-from digest import audit, identities, oidc, oidc_wire, staff
+from digest import audit, doctor, identities, oidc, oidc_wire, staff
 from digest.accounts import Role
 from digest.config import Oidc
 from digest.errors import AccountError
@@ -478,3 +478,17 @@ def test_links_on_either_database(on_both, tmp_path):
         begun = oidc.begin("/admin", datetime.now(UTC))
         assert [identities.use_once(workspace, begun) for _ in range(2)] == [True, False]
         assert identities.unlink(workspace, "ann") and identities.of(workspace, "ann") is None
+
+
+def test_the_doctor_asks_whether_it_would_do(provider, tmp_path, monkeypatch):
+    folder = make_site_folder(tmp_path / "w", config(provider, ", secret_file: client.secret"))
+    (folder / "client.secret").write_text(SECRET)
+
+    def found():
+        return [(one.level, one.text) for one in doctor.examine_all(folder) if one.about == "log-in"]
+
+    assert [level for level, _ in found()] == ["error", "ok"]  # others can read the secret
+    (folder / "client.secret").chmod(0o600)
+    assert found() == [("ok", f"{provider.url} answers")]
+    provider.described = {"issuer": "https://evil.example.org"}
+    assert [level for level, _ in found()] == ["error"] and "calls itself by another name" in found()[0][1]
