@@ -466,6 +466,68 @@ def test_other_rules_can_be_tried_and_nothing_is_saved(desk):
     assert file.read_text() == before
 
 
+def test_an_undo_that_comes_second_is_told_what_it_would_have_met(desk):
+    seen = int(re.search(r'name="seen" value="(\d+)"', desk.get(f"{ISSUE}/edit").text)[1])
+    desk.edit("subject", text="Somebody's subject")
+    answer = desk.edit("undo", seen=seen)
+    assert answer.status == 409 and "Nothing was changed" in answer.text and "Somebody&#39;s subject" in answer.text
+    assert "as the source has it" not in answer.text and "Put mine in its place" not in answer.text
+    assert desk.edit("undo", seen=seen + 1).status == 303
+    # A pin, an exclusion, an order: in words, not as a text that nobody wrote.
+    for do in ("pin", "unpin"):
+        assert desk.edit(do, piece="one").status == 303
+    answer = desk.edit("pin", piece="one", seen=seen)
+    assert answer.status == 409 and "unpinned &#34;Piece one&#34;" in answer.text and "Put mine in its place" in answer.text
+    desk.edit("exclude", piece="one")
+    answer = desk.edit("exclude", piece="one", interest="gut", seen=seen)
+    assert answer.status == 409 and "excluded &#34;Piece one&#34; under gut" in answer.text
+    for do in ("include", "unpin"):
+        assert desk.edit(do, piece="one").status == 303
+
+
+def test_what_is_refused_stands_in_its_field_with_its_length(desk):
+    long = "w" * 251
+    answer = desk.edit("teaser", piece="one", title="My own title", takeaway=long)
+    assert answer.status == 422
+    id = desk_id(desk, "Piece one")
+    for given, where in (({"piece": id, "title": "My own title", "takeaway": long}, "teaser"), ({"text": "s" * 151}, "subject")):
+        page = desk.edit(where, **given).text
+        assert "Not saved" in page and "still stands in its field" in page
+        for text in (value for name, value in given.items() if name != "piece"):
+            field = re.search(rf'<(?:input type="text"|textarea)[^>]*(?:value="{text}"[^>]*>|>\s*{text}<)', page)
+            assert field and "data-saved=" in field[0], where
+    assert "251 characters: too long, at most 200" in desk.edit("teaser", piece=id, title="", takeaway=long).text
+
+
+def desk_id(desk, title):
+    return re.search(rf'data-piece="([^"]+)"(?:(?!<li)[\s\S])*?<p class="subject">{title}', desk.get(f"{ISSUE}/edit").text)[1]
+
+
+def test_some_interests_with_none_ticked_is_not_the_whole_issue(desk):
+    id = desk_id(desk, "Piece three")
+
+    def boxes(do):
+        return [tick for tick in re.findall(r"<input type=\"checkbox\"[^>]*>", desk.get(f"{ISSUE}/edit").text) if f'id="{do}-' in tick]
+
+    for do in ("exclude", "pin"):
+        answer = desk.edit(do, piece=id, only="some")
+        assert answer.status == 422 and "tick the interests" in answer.text.lower()
+        assert desk.edit(do, piece=id, only="some", interest="gut").status == 303
+        assert sum(" checked" in box for box in boxes(do)) == 1
+        assert desk.edit(do, piece=id, only="some", had="some").status == 303
+        assert not any(" checked" in box for box in boxes(do))
+    assert ">left out<" not in desk.get(f"{ISSUE}/edit").text
+    desk.edit("exclude", piece=id)
+    assert "no interest takes it" not in desk.get(f"{ISSUE}/edit").text
+    desk.edit("include", piece=id)
+
+
+def test_an_address_puts_no_words_into_our_mouth(desk):
+    for page in ("edit", "checks", "approve"):
+        assert 'class="saved" role="status"' not in desk.get(f"{ISSUE}/{page}?done=You%20have%20been%20chosen").text, page
+    assert "Moved to place 2." in desk.get(f"{ISSUE}/edit?done=place-2").text
+
+
 # --- bad input -----------------------------------------------------------------------------------------------------------
 
 
