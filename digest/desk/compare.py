@@ -28,11 +28,13 @@ class Approval(Frozen):
 
 
 class Approvals(Frozen):
-    """How approval stands: ``given`` are for the content as it is now, each by another person; ``needed`` by the cadence."""
+    """How approval stands: ``given`` are for the content as it is now, each by another person; ``needed`` by the cadence; ``last`` is the
+    one by which some content last had all it needs.
+    """
 
     needed: int
     given: tuple[Approval, ...]
-    last: Approval | None  # of whatever content
+    last: Approval | None
 
     @property
     def complete(self) -> bool:
@@ -79,11 +81,11 @@ def approvals(workspace: Workspace, ready: Ready) -> Approvals:
     content_hash = ready.material.content_hash(ready.compiled)
     with workspace.store.read() as tx:
         given = approval.given(tx, ready.row, content_hash)
-        every = edits.approvals(tx, ready.row.id)
+        last = approval.last_complete(tx, workspace, ready.row)
     return Approvals(
         needed=approval.needed(workspace, ready.row.cadence),
         given=tuple(_approval(one) for one in given),
-        last=_approval(every[-1]) if every else None,
+        last=_approval(last) if last is not None else None,
     )
 
 
@@ -92,9 +94,10 @@ def _approval(one: edits.Approved) -> Approval:
 
 
 def since_approval(workspace: Workspace, ready: Ready) -> tuple[Difference, ...] | None:
-    """What differs from the content that was approved last; None where none ever was, empty where nothing differs."""
+    """What differs from the content that was approved last, by all it needs; None where none ever was, empty where nothing differs."""
     with workspace.store.read() as tx:
-        old = edits.snapshot(tx, ready.row.id)
+        last = approval.last_complete(tx, workspace, ready.row)
+        old = edits.snapshot(tx, ready.row.id, last.content_hash) if last is not None else None
     if old is None:
         return None
     # What goes out was composed from the templates as they were then.
