@@ -39,7 +39,12 @@ def examine_all(path: Path) -> tuple[Finding, ...]:
     looks: list[Callable[[], Iterator[Finding]]] = [lambda: _keys(config, path)]
     if file is not None:
         looks += [lambda: _disk(file), lambda: _rights(path, file), lambda: _database(config, path, file)]
-    looks += [lambda: _webhooks(config, path, file), lambda: _settings(config), lambda: provider(config, path), lambda: log_in(config, path)]
+    looks += [
+        lambda: _webhooks(config, path, file),
+        lambda: _settings(config),
+        lambda: provider(config, path),
+        lambda: log_in(config, path),
+    ]
     for look in looks:
         try:
             findings.extend(look())

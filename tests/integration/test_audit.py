@@ -387,7 +387,6 @@ COMMANDS = {
     "people disable": "people.disable",
     "people sessions": LOOKS,
     "people revoke": "people.sessions_ended",
-    "people elsewhere": "people.elsewhere_expected",
     "api-keys add": "keys.add",
     "api-keys list": LOOKS,
     "api-keys scopes": LOOKS,
@@ -395,15 +394,6 @@ COMMANDS = {
     "audit verify": LOOKS,
     "audit list": LOOKS,
     "audit accept": "audit.accept",
-    "hooks add": "hooks.add",
-    "hooks list": LOOKS,
-    "hooks test": "hooks.test",
-    "hooks remove": "hooks.remove",
-    "hooks enable": "hooks.enable",
-    "hooks disable": "hooks.disable",
-    "hooks rotate": "hooks.rotate",
-    "hooks deliveries": LOOKS,
-    "hooks send": OWN_RECORD,
 }
 
 
