@@ -213,7 +213,7 @@ def test_prune_counts_and_takes(types, folder):
     with open_workspace(folder) as workspace, workspace.store.write() as tx:
         tx.execute(update(schema.event_inbox).values(applied_at=schema.event_inbox.c.received_at))
     assert types("prune", "--dry-run")[1].startswith("Would take away 0 bodies, 0 events")
-    assert json.loads(types("prune", "--json")[1]) == {"bodies": 0, "events": 0, "bounces": 0, "attempts": 0, "dry_run": False}
+    assert json.loads(types("prune", "--json")[1]) == {"bodies": 0, "events": 0, "bounces": 0, "attempts": 0, "hooks": 0, "dry_run": False}
 
 
 def test_serve_answers_until_it_is_stopped_and_says_what_is_wrong(types, folder):
