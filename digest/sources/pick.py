@@ -15,11 +15,11 @@ from digest.sources.layout import (
     above,
     counted,
     elements,
-    item_selectors,
     link_of,
     read_off,
     shape,
 )
+from digest.sources.selectors import item_selectors
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
