@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from digest import audit, readiness
 from digest.accounts import Role as StaffRole
 from digest.errors import IssueError
+from digest.lint import edges
 from digest.store import now, people
 from digest.store import schema as t
 from digest.web.desk import guard
@@ -296,6 +297,7 @@ def test_what_one_reader_gets_is_for_who_may_see_readers_and_a_look_is_recorded(
 def test_in_digest_serve_a_viewer_looks_and_an_approver_approves_after_the_password_again(tmp_path):
     with serving(make_desk_folder(tmp_path / "w")) as site:
         people = {role: add(site, role.value, role) for role in (StaffRole.VIEWER, StaffRole.EDITOR, StaffRole.APPROVER)}
+        assert Browser(site).get("/desk").headers["location"] == "/desk/"
         asked = Browser(site).get(f"/desk{ISSUE}")
         assert (asked.status, asked.headers["location"]) == (303, f"/admin/login?to=/desk{ISSUE}")
         browsers = {role: Browser(site).enter(person) for role, person in people.items()}
@@ -305,6 +307,10 @@ def test_in_digest_serve_a_viewer_looks_and_an_approver_approves_after_the_passw
             page = browser.get(f"/desk{ISSUE}/approve")
             content, token = (re.search(rf'name="{name}" value="(\w+)"', page.text) for name in ("content_hash", "token"))
             assert (content is not None) is (role is StaffRole.APPROVER)
+            assert (
+                'href="/admin"' in page.text
+                and f'action="/admin/logout" class="who"><input type="hidden" name="csrf" value="{browser.csrf}"' in page.text
+            )
             assert "Piece one" in browser.get(f"/desk{ISSUE}/why").text and browser.get(f"/desk{ISSUE}").status == 200
             if content is None:
                 assert browser.post(f"/desk{ISSUE}/edit", {"do": "subject", "text": "x"}).status == 403
@@ -318,6 +324,10 @@ def test_in_digest_serve_a_viewer_looks_and_an_approver_approves_after_the_passw
             proved = browser.post("/admin/again", {"to": f"/desk{ISSUE}", "again_password": PASSWORD})
             assert (proved.status, proved.headers["location"]) == (303, f"/desk{ISSUE}")
             assert browser.post(f"/desk{ISSUE}/approve", form).headers["location"].endswith("?done=approved")
+            page = browser.get(f"/desk{ISSUE}/approve?done=approved").text
+            assert page.count("Approved as it is now") == 1 and 'name="content_hash"' not in page
+            browser.post("/admin/logout")
+            assert browser.get(f"/desk{ISSUE}").status == 303
         with site.open() as workspace:
             (told,) = audit.page(workspace, action="issue.approve")
         assert told.who == "approver" and "account" not in told.detail
@@ -439,7 +449,7 @@ def test_a_link_shows_the_draft_until_it_is_taken_back(desk):
     from tests.support.site import serving
 
     answer = desk.post(f"{ISSUE}/share", {"do": "make", "days": "3", "edition": ""})
-    url = re.search(r'value="https://letter.example.org(/[^"]+)"', answer.text)[1]
+    url = re.search(r'id="link-out">https://letter.example.org(/[^<]+)<', answer.text)[1]
     assert desk.post(f"{ISSUE}/share", {"do": "make", "days": "400"}).status == 422
     with serving(desk.folder) as site:
         page = site.get(url)
@@ -528,6 +538,29 @@ def test_an_address_puts_no_words_into_our_mouth(desk):
     assert "Moved to place 2." in desk.get(f"{ISSUE}/edit?done=place-2").text
 
 
+def test_what_others_find_can_be_accepted_and_is_not_asked_twice(desk, monkeypatch):
+    times = []
+
+    def dead_links(*_):
+        times.append(1)
+        return [edges.Found("answers 404", "https://www.example.org/gone")]
+
+    monkeypatch.setattr(edges, "dead_links", dead_links)
+    asked = desk.post(f"{ISSUE}/checks", {"do": "more", "ask": "links"})
+    assert asked.status == 303
+    page = desk.get(asked.headers["location"]).text
+    assert "https://www.example.org/gone" in page and re.search(r'value="links" checked', page)
+    key = re.search(r'name="asked" value="(\w+)"', page)[1]
+    taken = desk.post(f"{ISSUE}/checks", {"do": "accept", "rule": "link-dead", "word": "Known", "asked": key})
+    assert taken.status == 303
+    page = desk.get(taken.headers["location"].partition("#")[0]).text
+    assert "Accepted and recorded" in page and "Known (" in page and len(times) == 1
+    # Where the desk has forgotten what it showed, it says so, and asks anew for a word about it.
+    assert "ask them again" in desk.get(f"{ISSUE}/checks?asked=gone").text
+    again = desk.post(f"{ISSUE}/checks", {"do": "accept", "rule": "link-dead", "word": "Known", "asked": "gone"})
+    assert again.status == 422 and "that waits for a word" in again.text and len(times) == 2
+
+
 # --- bad input -----------------------------------------------------------------------------------------------------------
 
 
@@ -544,8 +577,9 @@ HEADER = "templates/parts/header.mjml.j2"
         (HEADER, "<mj-section", "{% if %}<mj-section", f"{HEADER}:"),
         ("subscribers/interests.yaml", "- id: gut", "- id: [gut", "interests.yaml"),
         ("config.yaml", "newsletter:", "newspaper:", "unknown key"),
+        ("config.yaml", "cadences:", "selection: {max_teaser: 3}\ncadences:", "max_teasers?"),
     ],
-    ids=["endless", "memory", "mjml", "include", "syntax", "interests", "config"],
+    ids=["endless", "memory", "mjml", "include", "syntax", "interests", "config", "key"],
 )
 def test_what_cannot_be_composed_is_explained_and_the_last_good_state_stays(desk, file, old, new, says):
     assert "Piece one" in desk.mail(EVERYTHING).text
@@ -558,6 +592,7 @@ def test_what_cannot_be_composed_is_explained_and_the_last_good_state_stays(desk
         for page in (EVERYTHING, ISSUE, *others):
             answer = desk.get(page)
             assert answer.status == 200 and says in answer.text, page
+            assert f"{file}: {file}" not in answer.text and "?." not in answer.text and "?. " not in answer.text
         assert "Piece one" in desk.mail(EVERYTHING).text
     finally:
         path.write_text(good)

@@ -250,6 +250,14 @@
     return true;
   }
 
+  // --- copying: only where the browser lets a page do it ---
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      try { await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent); button.textContent = "Copied"; } catch { button.textContent = "Your browser does not let this page copy"; }
+    });
+  }
+
   // --- dragging: the handle moves a piece; the keyboard has buttons for the same -------------------------------------------
   let dragged = null, moveBack = null;
   const rowOf = (el) => el.closest && el.closest("[data-order] > li");
