@@ -13,6 +13,7 @@ from digest.compose.render import read_templates
 from digest.desk import papers
 from digest.desk.editions import EditionTable, listed
 from digest.edits import Edits
+from digest.errors import ConfigError, RenderError
 from digest.model import Frozen, IssueState
 from digest.readiness import Ready
 from digest.store import edits, issues
@@ -87,6 +88,18 @@ def approvals(workspace: Workspace, ready: Ready) -> Approvals:
         given=tuple(_approval(one) for one in given),
         last=_approval(last) if last is not None else None,
     )
+
+
+def holds(workspace: Workspace, name: str) -> bool:
+    """Whether the issue as it is now has all the approvals it needs; what cannot be composed has not.
+
+    Raises:
+        IssueError: no such issue.
+    """
+    try:
+        return approvals(workspace, review.ready(workspace, name)).complete
+    except (RenderError, ConfigError):
+        return False
 
 
 def _approval(one: edits.Approved) -> Approval:
