@@ -40,6 +40,22 @@ def given(tx: Connection, row: IssueRow, content_hash: str) -> tuple[Approved, .
     return tuple(found.values())
 
 
+def last_complete(tx: Connection, workspace: Workspace, row: IssueRow) -> Approved | None:
+    """The approval by which some content of the issue had all it needs, the latest one; None where none ever had. What one of several
+    people approved is not yet approved, and is nothing to compare with.
+    """
+    required = needed(workspace, row.cadence)
+    people: dict[tuple[str, bool], set[str]] = {}
+    found = None
+    for one in edits.approvals(tx, row.id):
+        so_far = people.setdefault((one.content_hash, one.at >= row.drafted_at), set())
+        so_far.add(fold(one.who))
+        # The second: what was enough when it was given was approved, whatever the configuration has come to ask since.
+        if len(so_far) >= required or one.content_hash == row.approved_hash:
+            found = one
+    return found
+
+
 def snapshot(workspace: Workspace, material: Material, templates: Mapping[str, str]) -> dict[str, Any]:
     """What an issue is made of, in plain lists and dicts."""
     return {

@@ -136,6 +136,8 @@ def forecast(report: Mapping[str, object]) -> None:
 def status(report: StatusReport) -> None:
     """The sum of states, and the reasons of what was not accepted."""
     head = f"[bold]{report.issue}[/bold] {report.state}"
+    if report.state == "approved" and not report.approved:
+        head += f" before, not as it is now: `digest compare {report.issue} --approved` tells why"
     if report.state == "finished" and report.held:
         head += f" with {report.held} held: `digest held {report.issue}` lists them"
     if report.paused:

@@ -137,7 +137,7 @@ def editions(table: EditionTable, lines: Sequence[EditionLine], most: int) -> No
 def since_approval(name: str, found: Sequence[Differs] | None, standing: Approvals, zone: str) -> None:
     """What differs from what was approved last, and how approval stands."""
     if found is None or standing.last is None:
-        out.print(f"{name} has never been approved.")
+        out.print(f"{name} has never been approved{' by all it needs' if standing.needed > 1 else ''}.")
     else:
         at = standing.last.at.astimezone(ZoneInfo(zone))
         out.print(f"[bold]{name}[/bold] was approved last by {escape(standing.last.who)} at {at:%Y-%m-%d %H:%M} ({zone})")

@@ -24,6 +24,10 @@ def status(
             print_json(overview.model_dump(mode="json")) if as_json else show.overview(overview)
         else:
             report = dispatch.status(opened, name)
+            if report.state == "approved":  # the state stays when what was approved has changed
+                from digest.desk import compare
+
+                report = report.model_copy(update={"approved": compare.holds(opened, name)})
             print_json(report.model_dump(mode="json")) if as_json else show.status(report)
 
 

@@ -229,7 +229,8 @@ def _without_remains(text: str, name: str, templates: Mapping[str, str]) -> str:
         at = text.find(remains)
         if at >= 0:
             snippet = text[at : at + 40].split("\n")[0]
-            raise Wrong((*_nearest(snippet.split(" ")[0].rstrip(">"), name, templates), f"{why} is left in the result: {snippet}"))
+            written = re.match(r"<[\w-]+|\S+", snippet)  # what follows an element's name is no longer what the template has
+            raise Wrong((*_nearest(written[0] if written else snippet, name, templates), f"{why} is left in the result: {snippet}"))
     return text
 
 

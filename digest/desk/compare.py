@@ -13,6 +13,7 @@ from digest.compose.render import read_templates
 from digest.desk import papers
 from digest.desk.editions import EditionTable, listed
 from digest.edits import Edits
+from digest.errors import ConfigError, RenderError
 from digest.model import Frozen, IssueState
 from digest.readiness import Ready
 from digest.store import edits, issues
@@ -28,11 +29,13 @@ class Approval(Frozen):
 
 
 class Approvals(Frozen):
-    """How approval stands: ``given`` are for the content as it is now, each by another person; ``needed`` by the cadence."""
+    """How approval stands: ``given`` are for the content as it is now, each by another person; ``needed`` by the cadence; ``last`` is the
+    one by which some content last had all it needs.
+    """
 
     needed: int
     given: tuple[Approval, ...]
-    last: Approval | None  # of whatever content
+    last: Approval | None
 
     @property
     def complete(self) -> bool:
@@ -79,12 +82,24 @@ def approvals(workspace: Workspace, ready: Ready) -> Approvals:
     content_hash = ready.material.content_hash(ready.compiled)
     with workspace.store.read() as tx:
         given = approval.given(tx, ready.row, content_hash)
-        every = edits.approvals(tx, ready.row.id)
+        last = approval.last_complete(tx, workspace, ready.row)
     return Approvals(
         needed=approval.needed(workspace, ready.row.cadence),
         given=tuple(_approval(one) for one in given),
-        last=_approval(every[-1]) if every else None,
+        last=_approval(last) if last is not None else None,
     )
+
+
+def holds(workspace: Workspace, name: str) -> bool:
+    """Whether the issue as it is now has all the approvals it needs; what cannot be composed has not.
+
+    Raises:
+        IssueError: no such issue.
+    """
+    try:
+        return approvals(workspace, review.ready(workspace, name)).complete
+    except (RenderError, ConfigError):
+        return False
 
 
 def _approval(one: edits.Approved) -> Approval:
@@ -92,9 +107,10 @@ def _approval(one: edits.Approved) -> Approval:
 
 
 def since_approval(workspace: Workspace, ready: Ready) -> tuple[Difference, ...] | None:
-    """What differs from the content that was approved last; None where none ever was, empty where nothing differs."""
+    """What differs from the content that was approved last, by all it needs; None where none ever was, empty where nothing differs."""
     with workspace.store.read() as tx:
-        old = edits.snapshot(tx, ready.row.id)
+        last = approval.last_complete(tx, workspace, ready.row)
+        old = edits.snapshot(tx, ready.row.id, last.content_hash) if last is not None else None
     if old is None:
         return None
     # What goes out was composed from the templates as they were then.

@@ -62,8 +62,8 @@ def approvals(tx: Connection, issue: int) -> list[Approved]:
     return [Approved(*row) for row in tx.execute(query.order_by(t.approval.c.id))]
 
 
-def snapshot(tx: Connection, issue: int) -> dict[str, Any] | None:
-    """What the content that was approved last was made of; None where none was."""
-    query = select(t.approval.c.snapshot).where(t.approval.c.issue_id == issue).order_by(t.approval.c.id.desc()).limit(1)
-    body = tx.execute(query).scalar()
+def snapshot(tx: Connection, issue: int, content_hash: str) -> dict[str, Any] | None:
+    """What a content that somebody approved was made of; None where nobody did."""
+    query = select(t.approval.c.snapshot).where(t.approval.c.issue_id == issue, t.approval.c.content_hash == content_hash)
+    body = tx.execute(query.order_by(t.approval.c.id.desc()).limit(1)).scalar()
     return None if body is None else json.loads(zlib.decompress(body))

@@ -256,6 +256,12 @@ def test_two_different_people_approve(letter):
         readiness.approve(opened, ISSUE, by="Ben")
         standing = compare.approvals(opened, review.ready(opened, ISSUE))
         assert standing.complete and [one.who for one in standing.given] == ["Ana", "Ben"]
+        edits.subject(opened, ISSUE, "A third")
+        readiness.approve(opened, ISSUE, by="Ana")
+        second = review.ready(opened, ISSUE)  # Ben is told what differs from what both approved, not from what Ana just did
+        assert [one.text for one in compare.since_approval(opened, second)] == ["subject: A third"]
+        standing = compare.approvals(opened, second)
+        assert (standing.last.who, [one.who for one in standing.given], standing.complete) == ("Ben", ["Ana"], False)
         issue.draft(opened, "monthly", again=True)  # drawn anew is nobody's approved text
         with pytest.raises(IssueWaits, match="0 of 2"):
             dispatch.send(opened, ISSUE)

@@ -32,8 +32,8 @@ class Lines:
         return {sort: self.table.sorted(sort) for sort in SORTS}
 
     @cached_property
-    def _places(self) -> Mapping[str, int]:
-        return {line.id: n for n, line in enumerate(self.table.lines)}
+    def _places(self) -> Mapping[Sort, Mapping[str, int]]:
+        return {sort: {line.id: n for n, line in enumerate(lines)} for sort, lines in self._sorted.items()}
 
     def sorted(self, by: Sort) -> tuple[EditionLine, ...]:
         """In another order."""
@@ -45,9 +45,9 @@ class Lines:
         id = which if which in self.looked else next((line.id for line in self.table.lines if role in line.roles), "")
         return self.looked.get(id)
 
-    def neighbours(self, which: str) -> tuple[EditionLine | None, EditionLine | None, int]:
-        """The edition before it, the one after it, and its place from 1 (0 where it is not among them)."""
-        at, every = self._places.get(which), self.table.lines
+    def neighbours(self, id: str, by: Sort = "readers") -> tuple[EditionLine | None, EditionLine | None, int]:
+        """The edition before it in an order, the one after it, and its place from 1 (0 where it is not among them)."""
+        at, every = self._places[by].get(id), self._sorted[by]
         if at is None:
             return None, None, 0
         return (every[at - 1] if at else None), (every[at + 1] if at + 1 < len(every) else None), at + 1

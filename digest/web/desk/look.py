@@ -7,6 +7,7 @@ import hashlib
 import re
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from jinja2 import Environment
@@ -15,7 +16,8 @@ from starlette.responses import HTMLResponse, Response
 
 from digest.web import look as readers_pages
 from digest.web.desk.guard import Person, Role, form_token
-from digest.web.desk.table import Table
+from digest.web.desk.standing import standing
+from digest.web.desk.table import Composed, Table
 from digest.web.desk.view import path_segment
 
 STATIC = Path(__file__).parent / "static"
@@ -91,6 +93,7 @@ def render(request: Request, name: str, /, **data: Any) -> str:
     person: Person | None = getattr(request.state, "person", None)
     table, base = table_of(request), base_of(request)
     workspace = table.workspace()
+    composed: Composed | None = data.get("composed")
     return (
         environment()
         .get_template(name)
@@ -110,6 +113,9 @@ def render(request: Request, name: str, /, **data: Any) -> str:
             live=table.live,
             news=request.app.state.news.number,
             count=count,
+            day=lambda at: f"{at.astimezone(ZoneInfo(workspace.zone)):%d %B %Y}",
+            when=lambda at: f"{at.astimezone(ZoneInfo(workspace.zone)):%d %B %Y, %H:%M}",
+            standing=standing(workspace, composed) if composed is not None else None,
             path=request.url.path,
             **data,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import date
 from email import message_from_bytes, policy
 from itertools import islice
@@ -12,20 +13,22 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
-from digest import audit, calendar, screenshot
+from digest import audit, calendar, compose, screenshot
 from digest.addresses import masked, parse
 from digest.compose.teaser import clusters
 from digest.desk.editions import EditionLine, Sort
-from digest.errors import IssueError
+from digest.errors import DigestError, IssueError
 from digest.lint import simulate
 from digest.lint.weight import CLIP_BYTES
-from digest.model import Audience, Status
+from digest.model import Audience, IssueState, Status
+from digest.review import selection_id
 from digest.store import issues, people
 from digest.web.desk import guard, shown
 from digest.web.desk.guard import Person
 from digest.web.desk.lines import PAGE, SORTS
 from digest.web.desk.look import base_of, page, table_of
-from digest.web.desk.table import Composed
+from digest.web.desk.standing import Standing, standing
+from digest.web.desk.table import Composed, Table
 from digest.web.desk.view import MEDIA, PAPER, PROGRAMS, SCHEMES, VIEWS, View, changed, path_segment, tall, view_of
 from digest.web.look import Form, form_of
 from digest.workspace import Workspace
@@ -41,10 +44,10 @@ _CUT = {"iPhone": 36, "Android": 32, "Desk": 70}  # characters of a subject that
 
 
 class Offered(NamedTuple):
-    """An issue that can be opened: ``state`` is empty where nobody has drafted it."""
+    """An issue that can be opened."""
 
     name: str
-    state: str
+    stands: Standing
     due: str
 
 
@@ -67,16 +70,43 @@ def overview(request: Request, _: Viewer) -> Response:
         known = {row.name: row for row in rows if row.cadence == cadence}
         dates = [next(calendar.dates_back(rule, on)), *islice(calendar.dates_on(rule, on), _AHEAD)]
         slots = [calendar.slot_on(cadence, rule, workspace.zone, day) for day in dict.fromkeys(dates)]
-        found = {slot.name: (slot.due_at, known[slot.name].state.value if slot.name in known else "") for slot in slots}
-        found |= {row.name: (row.due_at, row.state.value) for row in list(known.values())[:12]}
-        listed = sorted(found.items(), key=lambda pair: pair[1][0], reverse=True)
-        cadences.append((cadence, [Offered(name, state, f"{due.astimezone(zone):%d %B %Y, %H:%M}") for name, (due, state) in listed]))
+        found = {slot.name: (slot.due_at, known[slot.name].state if slot.name in known else None) for slot in slots}
+        found |= {row.name: (row.due_at, row.state) for row in list(known.values())[:12]}
+        listed = sorted(found.items(), key=lambda pair: pair[1][0])
+        due = sum(at.astimezone(zone).date() <= on for _, (at, _) in listed)
+        last = max(due - 1, 0)  # the one an editor is most likely at, then those to come, then those that were
+        listed = [*listed[last:], *listed[:last][::-1]]
+        cadences.append(
+            (
+                cadence,
+                [Offered(name, _stands(table, name, state), f"{due.astimezone(zone):%d %B %Y, %H:%M}") for name, (due, state) in listed],
+            )
+        )
     return page(request, "overview.html.j2", cadences=cadences, on=on, wrong=wrong)
+
+
+def _stands(table: Table, name: str, state: IssueState | None) -> Standing:
+    """What the list says of an issue; whether an approval holds takes composing it, which is kept."""
+    if state is None:
+        return Standing("not drafted yet", "undrafted")
+    if state is IssueState.APPROVED:
+        try:
+            return standing(table.workspace(), table.composed(name))
+        except DigestError:
+            return Standing("approved before", "before")  # the interest lists are wrong, and no earlier state is known here
+    return Standing(state.value.replace("_", " "), state.value)
 
 
 def common(composed: Composed, name: str, here: str) -> dict[str, Any]:
     """What every page of an issue shows on top."""
-    return {"name": name, "draft": composed.draft, "wrong": composed.wrong, "stamp": composed.stamp[:16], "here": here}
+    return {
+        "name": name,
+        "composed": composed,
+        "draft": composed.draft,
+        "wrong": composed.wrong,
+        "stamp": composed.stamp[:16],
+        "here": here,
+    }
 
 
 def no_earlier(composed: Composed) -> bool:
@@ -119,6 +149,7 @@ def editions(request: Request, name: str, _: Viewer) -> Response:
         interests=[(one.id, one.label, depths[one.id]) for one in material.interests.all],
         audiences=[one.value for one in Audience],
         members=len(material.members),
+        languages=sorted(composed.ready.compiled.others) if composed.ready is not None else (),
     )
 
 
@@ -129,6 +160,7 @@ def imagine(request: Request, name: str, _: Viewer) -> Response:
     follows = [id for id in dict.fromkeys(query.getlist("interest")) if id.replace("-", "").isalnum()]
     said: list[str] = [one.value for one in Audience if one.value in query.getlist("audience")]
     said += [form for form in ("plain", "large") if query.get("form") == form]
+    said += [f"in-{language}" for language in query.getlist("language")[:1] if language.replace("-", "").isalnum()]
     which = f"{shown.IMAGINED}:{'+'.join(follows) or 'all'}{';' + '+'.join(said) if said else ''}"
     return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/editions/{path_segment(which)}", 303)
 
@@ -186,9 +218,10 @@ def edition(request: Request, name: str, which: str, _: Viewer) -> Response:
         return page(request, "nothing.html.j2", **common(composed, name, "editions"), text=str(error), status=404)
     letter = shown.letter(table, found)
     last = table.last_lines(name)
-    before, after, place = last.neighbours(which) if last is not None else (None, None, 0)
+    sort: Sort = next((one for one in get_args(Sort) if one == view.sort), "readers")
+    before, after, place = last.neighbours(selection_id(found.looked.selection), sort) if last is not None else (None, None, 0)
     width = PAPER if view.media == "print" else view.width
-    size = len(letter.html.encode())
+    size = compose.make_edition(found.ready.compiled, found.looked.selection).html_bytes  # as the list says: the most any reader takes
     parsed = message_from_bytes(letter.message, policy=policy.compat32)
     kept = table.picked(which.partition(":")[2]) if shown.is_of_reader(which) else None
     return page(
@@ -258,8 +291,8 @@ def _cut(text: str, most: int) -> str:
 def frame_of(request: Request, name: str, which: str, view: View, html: str) -> str:
     """The address of an email. It changes exactly where what it shows does, so that a page renewed leaves a frame alone."""
     base: str = request.app.state.frames or f"{base_of(request)}/mail/-"
-    at = hashlib.sha256(html.encode()).hexdigest()[:12]
-    return f"{base}/{path_segment(name)}/{path_segment(which)}?{view.query}{'&' if view.query else ''}at={at}"
+    at, said = hashlib.sha256(html.encode()).hexdigest()[:12], replace(view, sort="readers").query
+    return f"{base}/{path_segment(name)}/{path_segment(which)}?{said}{'&' if said else ''}at={at}"
 
 
 # --- to take away --------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def find(table: Table, name: str, which: str) -> Shown:
         IssueError: there is none of that name, or nothing to show. RenderError: it cannot be composed and never could.
     """
     kind, _, rest = which.partition(":")
-    composed = table.composed(name) if kind == READER else table.quickly(name)
+    composed = table.composed(name) if kind == READER or (kind == IMAGINED and _language(rest)) else table.quickly(name)
     if composed.ready is None:
         raise RenderError(NOTHING)
     if kind == IMAGINED:
@@ -74,7 +74,12 @@ def _imagined(ready: Ready, asked: str) -> Looked:
     follows = known if ids == "all" else [id for id in dict.fromkeys(ids.split("+")) if id in known]
     said = set(options.split("+")) if options else set()
     form: Form = next((one for one in get_args(Form) if one and one in said), "")
-    return looking.of_imagined(ready, follows, [one for one in Audience if one.value in said], form)
+    return looking.of_imagined(ready, follows, [one for one in Audience if one.value in said], form, _language(asked))
+
+
+def _language(asked: str) -> str:
+    """Of an imagined reader; empty for the newsletter's own."""
+    return next((one.removeprefix("in-") for one in asked.partition(";")[2].split("+") if one.startswith("in-")), "")
 
 
 def letter(table: Table, found: Shown) -> Letter:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 from urllib.parse import quote, urlencode
 
+from digest.desk.editions import Sort
 from digest.lint import simulate
 from digest.lint.letter import Letter
 from digest.screenshot import WIDTHS
@@ -30,6 +32,7 @@ class View:
     images: bool = True
     program: str = ""
     media: str = "screen"
+    sort: str = "readers"  # of the list that it was opened from
 
     @property
     def query(self) -> str:
@@ -41,6 +44,7 @@ class View:
             "images": "" if self.images else "off",
             "program": self.program,
             "media": self.media if self.media != "screen" else "",
+            "sort": self.sort if self.sort != "readers" else "",
         }
         return urlencode({key: value for key, value in said.items() if value})
 
@@ -64,6 +68,7 @@ def view_of(query: Mapping[str, str]) -> View:
         images=query.get("images") != "off",
         program=_one_of(query.get("program", ""), PROGRAMS, ""),
         media=_one_of(query.get("media", ""), MEDIA, "screen"),
+        sort=_one_of(query.get("sort", ""), dict.fromkeys(get_args(Sort), ""), "readers"),
     )
 
 

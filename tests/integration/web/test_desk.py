@@ -422,9 +422,13 @@ def test_an_approval_is_for_what_was_looked_at(desk):
     assert desk.edit("undo").status == 303
     assert desk.post(f"{ISSUE}/approve", {"content_hash": content}).status == 303
     assert "Approved as it is now" in desk.get(f"{ISSUE}/approve").text
+    assert '<span class="chip approved">approved</span>' in desk.get("/").text
     assert desk.edit("subject", text="Another subject for all").status == 303
     page = desk.get(f"{ISSUE}/approve").text
     assert "The approval is void" in page and "Another subject for all" in page
+    for path in ("/", ISSUE, f"{ISSUE}/edit"):
+        assert '<span class="chip warn">approval void</span>' in desk.get(path).text, path
+    assert "It has changed since it was approved" in desk.get(f"{ISSUE}/edit").text
     assert desk.edit("undo").status == 303
 
 
@@ -561,6 +565,36 @@ def test_what_others_find_can_be_accepted_and_is_not_asked_twice(desk, monkeypat
     assert again.status == 422 and "that waits for a word" in again.text and len(times) == 2
 
 
+def test_the_order_of_the_list_is_that_of_before_and_next(desk):
+    for sort in ("largest", "smallest", "readers"):
+        ids = re.findall(r'<th scope="row"><a href="[^"]*/editions/(\w+)', desk.get(f"{ISSUE}?sort={sort}").text)
+        link = f"{ISSUE}/editions/{ids[0]}?sort={sort}"
+        page = desk.get(link).text
+        assert f"1 of {len(ids)}" in page and f'rel="next" accesskey="n" href="{ISSUE}/editions/{ids[1]}?' in page
+    assert "sort" not in desk.frame(f"{ISSUE}/editions/{ids[0]}?sort=largest")  # it is the same email
+    assert f"of {len(ids)}" in desk.get(EVERYTHING).text  # somebody imagined gets one of them
+
+
+def test_dates_are_those_of_the_newsletters_own_zone(tmp_path):
+    folder = make_desk_folder(tmp_path / "w", config=CONFIG.replace("timezone: Europe/London", "timezone: Pacific/Auckland"))
+    assert "Pacific/Auckland" in (folder / "config.yaml").read_text()
+    with sitting(folder) as desk:
+        why = desk.get(f"{ISSUE}/why").text
+        assert "15 April 2026" in why and "14 April 2026" not in why
+        assert "to be sent" in why and "<td>sent</td>" not in why
+        assert "due 01 May 2026, 09:00 (Pacific/Auckland)" in why
+
+
+def test_the_issue_at_hand_stands_first_and_those_to_come_follow_in_their_order(desk):
+    names = re.findall(r'/issues/(monthly-[\d-]+)"', desk.get("/").text)
+    assert names[:3] == ["monthly-2026-05-01", "monthly-2026-06-01", "monthly-2026-07-01"]
+
+
+def test_one_edition_has_one_size(desk):
+    row = re.search(r'/editions/(\w+)">.*?(\d+ KB)', desk.get(ISSUE).text, re.S)
+    assert f"{row[2]} of " in desk.get(f"{ISSUE}/editions/{row[1]}").text
+
+
 # --- bad input -----------------------------------------------------------------------------------------------------------
 
 
@@ -593,6 +627,7 @@ def test_what_cannot_be_composed_is_explained_and_the_last_good_state_stays(desk
             answer = desk.get(page)
             assert answer.status == 200 and says in answer.text, page
             assert f"{file}: {file}" not in answer.text and file.capitalize() not in answer.text and "?." not in answer.text
+            assert '<span class="it">' not in answer.text or re.search(r'<span class="it">[^\n]*</span>\n', answer.text), page
         assert "Piece one" in desk.mail(EVERYTHING).text
     finally:
         path.write_text(good)
