@@ -483,6 +483,7 @@ def test_links_on_either_database(on_both, tmp_path):
 def test_the_doctor_asks_whether_it_would_do(provider, tmp_path, monkeypatch):
     folder = make_site_folder(tmp_path / "w", config(provider, ", secret_file: client.secret"))
     (folder / "client.secret").write_text(SECRET)
+    (folder / "client.secret").chmod(0o644)
 
     def found():
         return [(one.level, one.text) for one in doctor.examine_all(folder) if one.about == "log-in"]
