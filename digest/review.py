@@ -154,7 +154,7 @@ def check(
     if spam and seen:
         asked.append((edges.spam, lambda: edges.spam_score(seen[0])))
     if spelling:
-        asked.append((edges.spelling, lambda: edges.misspelt(seen, workspace.config.newsletter.language)))
+        asked.append((edges.spelling, lambda: edges.misspelt(seen, workspace.config.newsletter.language, _written(now))))
     if fetch:
         asked.append((edges.dead, lambda: _dead(workspace, seen)))
     skipped = []
@@ -168,7 +168,14 @@ def check(
 
 def _dead(workspace: Workspace, seen: Sequence[Letter]) -> Iterable[Found]:
     config = workspace.config
-    return edges.dead_links(edges.addresses(seen, config.newsletter.url), config.fetch)
+    hrefs = edges.addresses(seen, config.newsletter.url)
+    return edges.dead_links(list(dict.fromkeys((*hrefs, *edges.pictures(seen)))), config.fetch)
+
+
+def _written(now: Ready) -> tuple[str, ...]:
+    """What editors wrote for the whole issue; the rest of their words stands in the pieces."""
+    edits = now.material.edits
+    return tuple(filter(None, (edits.subject, edits.preheader, edits.note, *edits.intros.values())))
 
 
 def _with_words(workspace: Workspace, name: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:

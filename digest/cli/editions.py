@@ -50,7 +50,7 @@ def edition_list(
 @edition_app.command("show")
 def edition_show(
     context: typer.Context,
-    edition: Annotated[str, typer.Option("--edition", metavar="WHICH", help="largest, smallest, most-readers, or an id of `list`.")] = "",
+    edition: Annotated[str, typer.Option("--edition", metavar="WHICH", help="A role, an id of `list`, or imagined:gut+diet;large.")] = "",
     reader: Annotated[str, typer.Option("--as", metavar="ADDRESS", help="This reader's.")] = "",
     interests: Annotated[str, typer.Option("--interests", metavar="A,B", help="Of somebody who follows these, in this order.")] = "",
     to: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write HTML, text and .eml there, instead of printing.")] = None,
@@ -72,6 +72,8 @@ def edition_show(
             looked = looking.of_reader(opened, ready, reader)
         elif interests:
             looked = looking.of_imagined(ready, [one.strip() for one in interests.split(",") if one.strip()])
+        elif edition.startswith(f"{looking.IMAGINED}:"):
+            looked = looking.find(opened, ready, edition)
         else:
             looked = kept.find(opened, name, edition or "imagined-reader")
         shown = looking.page(opened, ready, looked)

@@ -83,13 +83,14 @@ def _show(report: Report, advice: bool) -> None:
     typer.echo(f"{report.issue}: {', '.join(tally)}, {told}; {count(len(report.editions), 'edition')} looked at.")
 
 
-_ASKED = "largest, smallest, most-readers, imagined-reader, or the id of an edition."
+_ASKED = "largest, smallest, most-readers, imagined-reader, the id of an edition, or somebody imagined: imagined:gut+diet;large."
 
 
 @app.command()
 def screenshot(
     name: Issue,
     edition: Annotated[str, typer.Option("--edition", metavar="WHICH", help=_ASKED)] = "imagined-reader",
+    reader: Annotated[str, typer.Option("--as", metavar="ADDRESS", help="This reader's edition, instead.")] = "",
     width: Annotated[list[int] | None, typer.Option(metavar="PX", min=200, max=3000, help="May be given several times; else all.")] = None,
     scheme: Annotated[list[str] | None, typer.Option(metavar="light|dark|forced", help="forced: recoloured by the program.")] = None,
     simulate: Annotated[str | None, typer.Option(metavar="gmail|gmail-bare|outlook", help="As this program would change it.")] = None,
@@ -100,6 +101,7 @@ def screenshot(
 ) -> None:
     """Take pictures of an edition at 320, 375, 600 and 1200 px, light and dark, with the system's Chromium."""
     from digest import review, screenshot
+    from digest.desk import looking
     from digest.lint import simulate as programs
 
     schemes = tuple(scheme or ("light", "dark"))
@@ -109,7 +111,7 @@ def screenshot(
         raise typer.BadParameter(f'"{simulate}" is none of {", ".join(programs.PROGRAMS)}')
     with open_(workspace) as opened:
         now = review.ready(opened, name)
-        looked = review.find_edition(opened, now, edition)
+        looked = looking.find(opened, now, edition, reader)
         html = review.letters(opened, now, [looked])[0].html
     if simulate is not None:
         html = programs.simulate(html, simulate).marked

@@ -103,6 +103,9 @@ def send(
         str | None, typer.Option("--test", metavar="ADDRESS", help="Send one message to this address only, marked as a test.")
     ] = None,
     reader: Annotated[str | None, typer.Option("--as", metavar="ADDRESS", help="With --test: this reader's edition.")] = None,
+    edition: Annotated[
+        str, typer.Option("--edition", metavar="WHICH", help="With --test: largest, smallest, an id, imagined:gut+diet;large.")
+    ] = "",
     wait: Wait = True,
 ) -> None:
     """Plan an issue if need be and hand over whatever is ready; safe to repeat."""
@@ -110,9 +113,18 @@ def send(
 
     if reader is not None and test is None:
         raise typer.BadParameter("--as goes with --test")
+    if edition and (test is None or reader is not None):
+        raise typer.BadParameter("--edition goes with --test, and not with --as")
     with open_(workspace, on) as opened:
         if test is not None:
-            subject = operate.send_test(opened, name, test, reader)
+            if edition:
+                from digest import review
+                from digest.desk import looking
+
+                now = review.ready(opened, name)
+                subject = operate.send_test_of(opened, now, looking.find(opened, now, edition).selection, test)
+            else:
+                subject = operate.send_test(opened, name, test, reader)
             print_json({"issue": name, "subject": subject}) if as_json else typer.echo(
                 f'Sent "{subject}" as a test; the ledger was not touched.'
             )

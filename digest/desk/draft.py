@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -92,8 +93,16 @@ class Draft:
     def titles(self) -> dict[str, str]:
         return {stored.summary.id: stored.summary.title for stored in self.pieces}
 
-    def said(self, change: Change) -> str:
-        """A change in one line of words."""
+    def _order_before(self, version: int) -> Sequence[str]:
+        """How the pieces stood before the step of a version."""
+        before = model.fold([step for step in self.steps if step.version < version]).values.get(("order", ""))
+        plain = replace(self.material, edits=self.material.edits.model_copy(update={"order": ()}))
+        return before or order_of(plain)
+
+    def said(self, change: Change, version: int) -> str:
+        """A change in one line of words, as the step of a version made it."""
+        if change.kind == "order" and change.value and (found := one_moved(self._order_before(version), change.value)):
+            return f'moved "{self.titles.get(found[0], found[0])}" to place {found[1]}'
         if change.kind == "order" and change.value and len(change.value) > 3:
             first = in_words(change.target, change.value[:3], self.titles)
             return " ".join(f"{first} and {len(change.value) - 3} more".split())
@@ -104,6 +113,17 @@ class Draft:
 def order_of(material: Material) -> tuple[str, ...]:
     """The ids of an issue's pieces as they stand, whatever the interest."""
     return tuple(sorted(material.catalogue.summaries, key=lambda id: material.catalogue.order("", id)))
+
+
+def one_moved(old: Sequence[str], new: Sequence[str]) -> tuple[str, int] | None:
+    """Pure: the one thing whose place is all that two orders differ in, and its new place from 1; None where more differs."""
+    at = next((n for n, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
+    if at is None or sorted(old) != sorted(new):
+        return None
+    for id in (new[at], old[at]):
+        if [one for one in old if one != id] == [one for one in new if one != id]:
+            return id, list(new).index(id) + 1
+    return None
 
 
 def in_words(target: Target, value: Any, titles: Mapping[str, str]) -> str:
@@ -132,7 +152,7 @@ def edited(draft: Draft) -> Edited:
     state = draft.state
 
     def told(step: Step | None) -> str:
-        return f"{step.who}: {'; '.join(draft.said(change) for change in step.changes)}" if step else ""
+        return f"{step.who}: {'; '.join(draft.said(change, step.version) for change in step.changes)}" if step else ""
 
     own = draft.material.edits  # as frozen, once it goes out
     may = not issue.is_frozen(draft.row)

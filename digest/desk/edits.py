@@ -75,7 +75,7 @@ def steps(workspace: Workspace, name: str) -> tuple[Told, ...]:
         told = []
         for step, edit in played.meant:
             verb = {"edit": "", "undo": "took back: ", "redo": "did again: "}[step.op]
-            text = f"{verb}{'; '.join(draft.said(change) for change in edit.changes)}"
+            text = f"{verb}{'; '.join(draft.said(change, edit.version) for change in edit.changes)}"
             told.append(Told(step=step, text=text, holds=edit.version in held))
         return tuple(told)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from digest import compose, plan, review, select
 from digest.addresses import parse
@@ -104,6 +104,46 @@ def of_imagined(
     if selection.empty:
         raise IssueError("there is nothing in this issue for somebody who follows only these")
     return Looked(f"follows {', '.join(known[id] for id in follower.interests)}", 0, selection)
+
+
+IMAGINED = "imagined"  # imagined:gut+vision;patients+large+in-de, or imagined:all
+
+
+def of_name(ready: Ready, asked: str) -> Looked:
+    """What somebody imagined would get who is written down as in `IMAGINED`: whom the desk's addresses and the commands name alike.
+    Interests that are not there are left out, for an address may be older than the lists.
+
+    Raises:
+        IssueError: there is nothing for them.
+    """
+    ids, _, options = asked.removeprefix(f"{IMAGINED}:").partition(";")
+    known = [interest.id for interest in ready.material.interests.all]
+    follows = known if ids == "all" else [id for id in dict.fromkeys(ids.split("+")) if id in known]
+    said = set(options.split("+")) if options else set()
+    form: Form = next((one for one in get_args(Form) if one and one in said), "")
+    return of_imagined(ready, follows, [one for one in Audience if one.value in said], form, language_of(asked))
+
+
+def language_of(asked: str) -> str:
+    """The language of somebody imagined; empty for the newsletter's own."""
+    return next((one.removeprefix("in-") for one in asked.partition(";")[2].split("+") if one.startswith("in-")), "")
+
+
+def find(workspace: Workspace, ready: Ready, edition: str = "", reader: str = "") -> Looked:
+    """The edition that a command names: of a reader, of somebody imagined (`IMAGINED`), or by role or id (`review.find_edition`).
+
+    Raises:
+        IssueError: there is none.
+    """
+    if reader:
+        return of_reader(workspace, ready, reader)
+    if edition.startswith(f"{IMAGINED}:"):
+        known = {one.id for one in ready.material.interests.all}
+        follows = edition.removeprefix(f"{IMAGINED}:").partition(";")[0]
+        if wrong := [id for id in follows.split("+") if id not in known and follows != "all"]:
+            raise IssueError(f'there is no interest "{wrong[0]}" ({", ".join(sorted(known))})')
+        return of_name(ready, edition)
+    return review.find_edition(workspace, ready, edition)
 
 
 def page(workspace: Workspace, ready: Ready, looked: Looked) -> Page:

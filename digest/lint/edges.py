@@ -82,13 +82,16 @@ def spam_score(letter: Letter, *, most: float = 5.0) -> Iterator[Found]:
         yield Found(f"SpamAssassin gives {score:g} points; {most:g} count as spam", ", ".join(f"{name} {points}" for points, name in worst))
 
 
-def misspelt(letters: Sequence[Letter], language: str) -> Iterator[Found]:
-    """Words of the letters that the dictionary lacks, each once.
+def misspelt(letters: Sequence[Letter], language: str, written: Iterable[str] = ()) -> Iterator[Found]:
+    """Words of the pieces, the subjects and preheaders, and of what editors have ``written`` for the issue that the dictionary lacks,
+    each once.
 
     Raises:
         Skipped: no program, or no dictionary of that language.
     """
-    text = "\n".join(dict.fromkeys(f"{piece.title}\n{piece.text}" for letter in letters for piece in letter.pieces))
+    pieces = (f"{piece.title}\n{piece.text}" for letter in letters for piece in letter.pieces)
+    heads = (f"{letter.subject}\n{letter.preheader}" for letter in letters if _root(letter.language) == _root(language))
+    text = "\n".join(dict.fromkeys((*pieces, *heads, *(re.sub(r"\]\([^)]*\)|https?://\S+", " ", one) for one in written))))
     words = sorted(
         {word for word in re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)*", text) if not word.isupper() and not re.search(r".[A-Z]", word)}
     )
@@ -111,11 +114,22 @@ def misspelt(letters: Sequence[Letter], language: str) -> Iterator[Found]:
     raise Skipped("neither hunspell nor aspell is installed (Debian: apt-get install hunspell)")
 
 
+def _root(language: str) -> str:
+    """``en`` of ``en-GB``."""
+    return language.replace("_", "-").partition("-")[0].lower()
+
+
 def addresses(letters: Iterable[Letter], own: str) -> list[str]:
     """The web addresses that the letters link to, each once; not the reader's own below ``own``, which are imagined here."""
     found = dict.fromkeys(link.href.partition("#")[0] for letter in letters for link in letter.links)
     mine = tuple(f"{own.rstrip('/')}/{page}/" for page in ("u", "p", "w"))
     return [href for href in found if href.startswith(("http://", "https://")) and not href.startswith(mine)]
+
+
+def pictures(letters: Iterable[Letter]) -> list[str]:
+    """The addresses that the letters show pictures from, each once."""
+    found = dict.fromkeys((image.get("src") or "").strip() for letter in letters for image in letter.elements("img"))
+    return [src for src in found if src.startswith(("http://", "https://"))]
 
 
 def dead_links(

@@ -158,6 +158,7 @@ def test_what_stands_first_and_what_is_left_out(draft):
     edits.move(draft, ISSUE, "rice", to=1)
     assert shown("gut") == ["Piece rice", "Piece bacteria", "Piece eyes"]
     edits.move(draft, ISSUE, "rice", after="eyes")
+    assert [one.text for one in edits.steps(draft, ISSUE)][1:] == ['moved "Piece rice" to place 1', 'moved "Piece rice" to place 3']
     assert shown("gut") == ["Piece bacteria", "Piece eyes", "Piece rice"]
     edits.exclude(draft, ISSUE, "eyes", ["gut"])
     assert shown("gut") == ["Piece bacteria", "Piece rice"] and shown("vision") == ["Piece eyes"]
@@ -546,8 +547,17 @@ def test_an_editors_week_by_commands(draft):
     assert late.returncode == 1 and "yours   title: Too late" in late.stderr and "theirs  title: Eyes anew" in late.stderr
     shown = person.types("edition", ISSUE, "show", "--interests", "vision").stdout
     assert "Eyes anew" in shown and "this month two things matter" in shown
+    large = person.types("edition", ISSUE, "show", "--edition", "imagined:vision;large", "--form", "html").stdout
+    assert "Eyes anew" in large and large != person.types("edition", ISSUE, "show", "--edition", "imagined:vision", "--form", "html").stdout
+    assert 'no interest "x"' in person.types("edition", ISSUE, "show", "--edition", "imagined:x").stderr
+    sent_one = person.types("send", ISSUE, "--test", "me@example.org", "--edition", "imagined:vision;plain")
+    assert "as a test" in sent_one.stdout
+    (made,) = (draft.path / f"var/outbox/test-{ISSUE}").glob("*.eml")
+    assert "Eyes anew" in made.read_text() and "text/html" not in made.read_text()
+    assert person.types("send", ISSUE, "--edition", "largest").returncode == 2
     assert "4 editions for 3 readers" in person.types("edition", ISSUE, "list").stdout
     assert "+ note: Dear readers," in person.types("edit", ISSUE, "diff").stdout
     assert "Approved" in person.types("approve", ISSUE, "--by", "Ana").stdout
     assert "It had been approved" in person.types("edit", ISSUE, "pin", "rice").stdout
     assert 'pinned "Piece rice"' in person.types("compare", ISSUE, "--approved").stdout
+    assert "approved before, not as it is now" in person.types("status", ISSUE).stdout.replace("\n", " ")

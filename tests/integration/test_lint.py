@@ -257,6 +257,15 @@ def test_each_link_is_asked_once_politely_and_dead_ones_are_told(pages):
     assert [one.place for one in found] == [f"http://{place}/gone"] and "404" in found[0].text
 
 
+def test_a_picture_that_is_missing_is_told(pages):
+    place, _ = pages
+    letter = make_letter(html=f'<img src="http://{place}/gone.png" alt=""><img src="http://{place}/good" alt=""><img src="data:x" alt="">')
+    asked = edges.pictures([letter, letter])
+    assert asked == [f"http://{place}/gone.png", f"http://{place}/good"]
+    (found,) = edges.dead_links(asked, Fetch(allow=(place,)), sleep=lambda _: None)
+    assert found.place == f"http://{place}/gone.png" and "404" in found.text
+
+
 def test_a_link_into_the_own_network_is_not_asked(pages):
     place, asked = pages
     (found,) = edges.dead_links([f"http://{place}/good"], Fetch())
@@ -290,6 +299,9 @@ def test_misspelt_words_are_told():
     piece = lint.Piece("A recieve of teh post", "Walking is good.", "en")
     (found,) = edges.misspelt([make_letter(pieces=(piece,))], "en-GB")
     assert found.place == "recieve, teh"
+    written = ["See [the lisst](https://example.org/qqxz) anb https://example.org/zzqx more"]
+    (found,) = edges.misspelt([make_letter(headers={"Subject": "Teh digest"}, preheader="Wat is new")], "en-GB", written)
+    assert {"Teh", "Wat", "lisst", "anb"} <= set(found.place.split(", ")) and "qqxz" not in found.place and "zzqx" not in found.place
     with pytest.raises(edges.Skipped, match="no dictionary"):
         list(edges.misspelt([make_letter(pieces=(piece,))], "xx"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -12,12 +13,13 @@ from digest.desk import compare, impact, pieces
 from digest.errors import ConfigError, DigestError, IssueError
 from digest.lint import edges
 from digest.lint.rule import Level
+from digest.screenshot import WIDTHS
 from digest.web.desk import guard, shown
 from digest.web.desk.guard import Person
 from digest.web.desk.look import base_of, page, table_of
 from digest.web.desk.reading import Filled, Viewer, common, frame_of
 from digest.web.desk.table import Asked
-from digest.web.desk.view import path_segment, tall, view_of
+from digest.web.desk.view import SCHEMES, View, path_segment, tall, view_of
 from digest.web.look import parse_form
 
 router = APIRouter(include_in_schema=False)
@@ -154,7 +156,11 @@ def beside(request: Request, name: str, _: Viewer) -> Response:
     """This issue beside the one before it, or beside another."""
     table = table_of(request)
     composed = table.composed(name)
-    other = request.query_params.get("other", "")
+    query = request.query_params
+    other, which = query.get("other", ""), query.get("edition", "")
+    if which not in _BESIDE and not which.startswith("imagined:"):
+        which = "imagined:all"  # one reader's is for who may see readers
+    view = replace(view_of(query), view="mail", width=view_of(query).width if query.get("width") else 375)
     wrong, figures, frames = "", None, []
     if composed.ready is not None and composed.draft.drafted:
         try:
@@ -163,22 +169,36 @@ def beside(request: Request, name: str, _: Viewer) -> Response:
             wrong = str(error)
     if figures is not None:
         for one in (figures.issue, figures.previous):
-            frames.append(_beside(request, one.issue) if one is not None else None)
-    return page(request, "compare.html.j2", **common(composed, name, "compare"), figures=figures, frames=frames, error=wrong, other=other)
+            frames.append(_beside(request, one.issue, which, view) if one is not None else None)
+    interests_ = [(f"imagined:{one.id}", f"Who follows {one.label}") for one in composed.draft.material.interests.all]
+    return page(
+        request,
+        "compare.html.j2",
+        **common(composed, name, "compare"),
+        figures=figures,
+        frames=frames,
+        error=wrong,
+        other=other,
+        which=which,
+        editions=[*_BESIDE.items(), *interests_],
+        view=view,
+        widths=WIDTHS,
+        schemes=SCHEMES,
+    )
 
 
-def _beside(request: Request, name: str) -> tuple[str, int] | None:
-    """The address and height of an issue's edition for somebody who follows everything."""
-    from dataclasses import replace
+_BESIDE = {"imagined:all": "Who follows everything", "most-readers": "Most readers", "largest": "The largest", "smallest": "The smallest"}
 
-    table, which = table_of(request), "imagined:all"
-    view = replace(view_of(request.query_params), view="mail", width=375)
+
+def _beside(request: Request, name: str, which: str, view: View) -> tuple[str, int] | None:
+    """The address and height of that edition of an issue; None where it has none."""
+    table = table_of(request)
     try:
         found = shown.find(table, name, which)
         letter = shown.letter(table, found)
     except DigestError:
         return None
-    return frame_of(request, name, which, view, letter.html), tall(letter, len(found.looked.selection.teasers), 375)
+    return frame_of(request, name, which, view, letter.html), tall(letter, len(found.looked.selection.teasers), view.width)
 
 
 @router.get("/rules")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from digest import review
 from digest.desk import looking
 from digest.errors import IssueError, RenderError
 from digest.lint.editions import Looked
 from digest.lint.letter import Letter
-from digest.model import Audience, Form, Selection
+from digest.model import Selection
 from digest.readiness import Ready
 from digest.web.desk.table import NOTHING, Composed, Table
 
-IMAGINED = "imagined"  # imagined:gut+vision;patients, or imagined:all
+IMAGINED = looking.IMAGINED
 READER = "reader"  # reader:KEY, see Table.pick
 
 
@@ -39,11 +39,11 @@ def find(table: Table, name: str, which: str) -> Shown:
         IssueError: there is none of that name, or nothing to show. RenderError: it cannot be composed and never could.
     """
     kind, _, rest = which.partition(":")
-    composed = table.composed(name) if kind == READER or (kind == IMAGINED and _language(rest)) else table.quickly(name)
+    composed = table.composed(name) if kind == READER or (kind == IMAGINED and looking.language_of(rest)) else table.quickly(name)
     if composed.ready is None:
         raise RenderError(NOTHING)
     if kind == IMAGINED:
-        return Shown(composed, composed.ready, _imagined(composed.ready, rest), which, "An imagined reader")
+        return Shown(composed, composed.ready, looking.of_name(composed.ready, rest), which, "An imagined reader")
     if kind == READER:
         address = table.picked(rest)
         if address is None:
@@ -66,20 +66,6 @@ def _has_all(ready: Ready, selection: Selection) -> bool:
     known = ready.compiled
     pieces = all(id in known.numbers for id in (*selection.teasers, *selection.notices))
     return pieces and all(section.interest in known.section_numbers for section in selection.sections)
-
-
-def _imagined(ready: Ready, asked: str) -> Looked:
-    ids, _, options = asked.partition(";")
-    known = [interest.id for interest in ready.material.interests.all]
-    follows = known if ids == "all" else [id for id in dict.fromkeys(ids.split("+")) if id in known]
-    said = set(options.split("+")) if options else set()
-    form: Form = next((one for one in get_args(Form) if one and one in said), "")
-    return looking.of_imagined(ready, follows, [one for one in Audience if one.value in said], form, _language(asked))
-
-
-def _language(asked: str) -> str:
-    """Of an imagined reader; empty for the newsletter's own."""
-    return next((one.removeprefix("in-") for one in asked.partition(";")[2].split("+") if one.startswith("in-")), "")
 
 
 def letter(table: Table, found: Shown) -> Letter:

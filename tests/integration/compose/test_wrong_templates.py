@@ -112,6 +112,11 @@ def test_an_element_that_mjml_does_not_know_is_refused(sources):
     assert f"templates/parts/intro.mjml.j2:{line}: an element that MJML does not know" in error(sources)
 
 
+def test_an_unknown_element_without_attributes_or_spaces_has_its_line_too(sources):
+    line = change(sources, "parts/intro.mjml.j2", "</mj-column>", "<mj-bogus>x</mj-bogus></mj-column>")
+    assert f"templates/parts/intro.mjml.j2:{line}: an element that MJML does not know" in error(sources)
+
+
 def test_includes_of_mjml_and_of_missing_files_are_refused(sources):
     line = change(sources, "digest.mjml.j2", "<mj-head>", '<mj-head><mj-include path="/etc/passwd" />')
     assert f"templates/digest.mjml.j2:{line}: mj-include is not allowed" in error(sources)

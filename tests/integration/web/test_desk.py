@@ -591,6 +591,13 @@ def test_the_issue_at_hand_stands_first_and_those_to_come_follow_in_their_order(
     assert names[:3] == ["monthly-2026-05-01", "monthly-2026-06-01", "monthly-2026-07-01"]
 
 
+def test_two_issues_stand_beside_each_other_as_one_asks(desk):
+    page = desk.get(f"{ISSUE}/compare?edition=imagined:vision&width=600&scheme=dark&other={NAME}").text
+    frames = re.findall(r'<iframe class="mail" title="[^"]*" src="[^"]*/imagined%3Avision\?scheme=dark&amp;at=\w+" width="600"', page)
+    assert len(frames) == 2
+    assert 'width="375"' in desk.get(f"{ISSUE}/compare?edition=reader:x").text  # one reader's edition stands beside none
+
+
 def test_one_edition_has_one_size(desk):
     row = re.search(r'/editions/(\w+)">.*?(\d+ KB)', desk.get(ISSUE).text, re.S)
     assert f"{row[2]} of " in desk.get(f"{ISSUE}/editions/{row[1]}").text
