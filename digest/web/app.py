@@ -130,7 +130,6 @@ def make_app(workspace_path: Path) -> FastAPI:
     app.add_api_route("/webhooks/sendgrid", webhooks.endpoint, methods=["POST"], include_in_schema=False)
     app.mount("/static", _Static(directory=look.STATIC))
     app.add_api_route("/favicon.ico", _favicon, methods=["GET", "HEAD"], include_in_schema=False)
-    app.add_api_route("/desk", _to_the_desk, methods=["GET", "HEAD"], include_in_schema=False)
     admin.mount(app)
     failures.handle(app)
     app.add_middleware(api.Origins)
@@ -173,10 +172,6 @@ class _Static(StaticFiles):
 
 async def _favicon() -> Response:
     return RedirectResponse(look.asset("icon.svg"), status_code=301)
-
-
-async def _to_the_desk() -> Response:
-    return RedirectResponse("/desk/", status_code=303)
 
 
 async def _apply(workspace: Workspace, news: asyncio.Event, background: _Background) -> None:

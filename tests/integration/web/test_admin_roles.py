@@ -26,6 +26,7 @@ TABLE = {
     ("POST", "/admin/again"): Role.VIEWER,
     ("POST", "/admin/logout"): Role.VIEWER,
     ("GET", "/admin"): Role.VIEWER,
+    ("GET", "/desk"): Role.VIEWER,
     ("GET", "/admin/account"): Role.VIEWER,
     ("GET", "/admin/account/password"): Role.VIEWER,
     ("POST", "/admin/account/password"): Role.VIEWER,

@@ -297,10 +297,11 @@ def test_what_one_reader_gets_is_for_who_may_see_readers_and_a_look_is_recorded(
 def test_in_digest_serve_a_viewer_looks_and_an_approver_approves_after_the_password_again(tmp_path):
     with serving(make_desk_folder(tmp_path / "w")) as site:
         people = {role: add(site, role.value, role) for role in (StaffRole.VIEWER, StaffRole.EDITOR, StaffRole.APPROVER)}
-        assert Browser(site).get("/desk").headers["location"] == "/desk/"
+        assert Browser(site).get("/desk").headers["location"] == "/admin/login?to=/desk"
         asked = Browser(site).get(f"/desk{ISSUE}")
         assert (asked.status, asked.headers["location"]) == (303, f"/admin/login?to=/desk{ISSUE}")
         browsers = {role: Browser(site).enter(person) for role, person in people.items()}
+        assert browsers[StaffRole.VIEWER].get("/desk").headers["location"] == "/desk/"
         with site.open() as workspace, workspace.store.write() as tx:
             tx.execute(update(t.session).values(fresh_at=now(tx) - timedelta(hours=1)))
         for role, browser in browsers.items():
