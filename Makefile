@@ -29,15 +29,15 @@ unit: .venv/test.done
 	$(BIN)/pytest -n 2 tests/unit
 
 acceptance: .venv/test.done
-	$(BIN)/pytest -n 2 tests/acceptance
+	$(BIN)/pytest -n 2 --dist loadfile tests/acceptance
 
 integration: .venv/test.done
 	@sh tests/integration/providers/get-postfix
-	$(BIN)/pytest -n 2 tests/integration
+	$(BIN)/pytest -n 2 --dist loadfile tests/integration
 
 browser: .venv/test.done
 	@sh tests/browser/get-chromium
-	$(BIN)/pytest -n 2 tests/browser
+	$(BIN)/pytest -n 2 --dist loadfile tests/browser
 
 nightly: .venv/test.done
 	DIGEST_TEST_EXAMPLES=nightly $(BIN)/pytest tests/unit tests/integration

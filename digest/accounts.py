@@ -64,6 +64,8 @@ ACTIONS: Mapping[str, Role] = MappingProxyType(
         "readers.erase": Role.ADMIN,
         "people.see": Role.ADMIN,
         "people.change": Role.ADMIN,
+        "keys.see": Role.ADMIN,
+        "keys.change": Role.ADMIN,  # keys for programs
         "audit.see": Role.ADMIN,
         "audit.export": Role.ADMIN,
         "hooks.see": Role.ADMIN,
@@ -84,6 +86,7 @@ FRESH = frozenset(
         "readers.export",
         "readers.erase",
         "people.change",
+        "keys.change",
         "audit.export",
         "hooks.change",
     }

@@ -137,7 +137,7 @@ def _numbers(first: int, last: int) -> str:
 
 def _anchor(text: str) -> Anchor:
     seq, _, hash = text.strip().partition(":")
-    if not seq.isdecimal() or len(hash) != 64:
+    if not seq.isdecimal() or len(seq) > 9 or len(hash) != 64:
         raise DigestError("an anchor is NUMBER:HASH as `digest audit verify` prints it")
     return Anchor(seq=int(seq), hash=hash)
 

@@ -21,7 +21,7 @@ from digest import __version__
 from digest.config import Config, examine
 from digest.errors import DigestError
 from digest.findings import Finding, error, ok, warning
-from digest.reach import CLOCK_S, provider
+from digest.reach import CLOCK_S, log_in, provider
 
 _LEAST_BYTES, _FEW_BYTES = 100 * 1024**2, 1024**3
 _NETWORK_DISKS = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs")
@@ -39,7 +39,12 @@ def examine_all(path: Path) -> tuple[Finding, ...]:
     looks: list[Callable[[], Iterator[Finding]]] = [lambda: _keys(config, path)]
     if file is not None:
         looks += [lambda: _disk(file), lambda: _rights(path, file), lambda: _database(config, path, file)]
-    looks += [lambda: _webhooks(config, path, file), lambda: _settings(config), lambda: provider(config, path)]
+    looks += [
+        lambda: _webhooks(config, path, file),
+        lambda: _settings(config),
+        lambda: provider(config, path),
+        lambda: log_in(config, path),
+    ]
     for look in looks:
         try:
             findings.extend(look())

@@ -1,4 +1,4 @@
-"""Whether a provider would take mail from us: asked as far as one can ask without handing anything over."""
+"""Whether a provider would take mail from us, and another service let people in: asked without handing anything over."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from digest.config import Config
+from digest.errors import SourceError
 from digest.findings import Finding, error, ok, warning
 
 CLOCK_S = 60  # a clock further off than that writes wrong dates into messages and misjudges signed events
@@ -87,3 +88,20 @@ def _their_clock(date: str) -> Iterator[Finding]:
         yield error(
             "clock", f"this machine's clock is {abs(off):.0f} s {'before' if off > 0 else 'behind'} SendGrid's", "set it, e.g. by NTP"
         )
+
+
+def log_in(config: Config, path: Path) -> Iterator[Finding]:
+    """Whether people could log in by the other service that is set: it is asked what it says of itself, nothing more."""
+    if config.login.oidc is None:
+        return
+    from digest import oidc_wire
+
+    file = path / config.login.oidc.secret_file
+    if config.login.oidc.secret_file and file.is_file() and file.stat().st_mode & 0o077:
+        yield error("log-in", f"{config.login.oidc.secret_file} can be read by others on this machine", "chmod 600 it")
+    try:
+        metadata = oidc_wire.Provider(config.login.oidc, config, path).metadata()
+    except SourceError as trouble:
+        yield error("log-in", f"login.oidc.issuer cannot be asked: {trouble}", "nobody can log in by it; look at issuer and fetch.allow")
+        return
+    yield ok("log-in", f"{metadata.issuer} answers")

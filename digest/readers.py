@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
@@ -9,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from digest import audit, unfinished
+from digest import audit, repeats, unfinished
 from digest.addresses import parse
 from digest.events import Suppression
 from digest.join import ERASURE
 from digest.model import Frozen, Status, Subscriber
-from digest.store import budgets, lists, mails, now, people, readers, signups, suppressions
+from digest.store import api_answers, budgets, lists, mails, now, people, readers, signups, suppressions
 from digest.store.people import Person
 from digest.workspace import Workspace
 
@@ -26,6 +27,25 @@ def find(workspace: Workspace, sid: str) -> Subscriber | None:
     with workspace.store.read() as tx:
         person = people.find_by_id(tx, workspace.store.vault, sid)
     return person.subscriber if person else None
+
+
+def find_exact(workspace: Workspace, text: str) -> str:
+    """The id of the reader of exactly that address or id; empty where there is none. That somebody was looked up is recorded.
+
+    Raises:
+        ValueError: the address is none.
+    """
+    sid = ""
+    if "@" in text:
+        address = parse(text)
+        with workspace.store.read() as tx:
+            person = people.find(tx, workspace.store.vault, address)
+        sid = person.subscriber.id if person and person.subscriber.status is not Status.ERASED else ""
+    elif re.fullmatch(r"[0-9a-f]{32}", text):
+        sid = text if find(workspace, text) else ""
+    if sid:
+        audit.note(workspace, "readers.find", sid)
+    return sid
 
 
 def change(workspace: Workspace, sid: str, alter: Callable[[Subscriber], Subscriber], what: str) -> Subscriber | None:
@@ -197,6 +217,7 @@ def tidy(workspace: Workspace) -> Tidied:
         unconfirmed = signups.forget(tx, at - timedelta(days=rules.unconfirmed_days))
         mails.expire(tx, store.vault, at - timedelta(days=rules.unconfirmed_days))
         budgets.sweep(tx)
+        api_answers.sweep(tx, at - repeats.KEPT)
         settled = mails.forget(tx, at - timedelta(days=rules.mail_days))
         gone = readers.left_before(tx, at - timedelta(days=rules.left_days)) if rules.left_days is not None else []
     for sid in gone:

@@ -28,7 +28,7 @@ def sources(lines: Sequence[Line], zone: str) -> None:
     if not lines:
         out.print("There is no source in config.yaml yet; `digest sources try URL --add NAME` adds one.")
         return
-    table = new_table("source", "kind", "last read (UTC)", "pieces", "newest", "silent", "", numbers=("pieces", "silent"))
+    table = new_table("source", "kind", "last read (UTC)", "pieces", "newest", "silent", "health", numbers=("pieces", "silent"))
     for line in lines:
         read = f"{line.read_at:%Y-%m-%d %H:%M}" if line.read_at else "never"
         newest = day(line.published_at, zone) if line.published_at else ""

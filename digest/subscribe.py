@@ -72,8 +72,13 @@ def read_file(file: Path, name: str, allowed: Terms, shape: csvfile.Shape | None
     Raises:
         ConfigError: the file cannot be read at all, is in another encoding, or has no ``email`` column.
     """
+    return read_lines(csvfile.read(file, name, COLUMNS, shape), name, allowed)
+
+
+def read_lines(lines: Iterable[csvfile.Line | Problem], name: str, allowed: Terms) -> Iterator[Row | Problem]:
+    """The same from lines that are read already."""
     met: dict[str, int] = {}
-    for line in csvfile.read(file, name, COLUMNS, shape):
+    for line in lines:
         row = line if isinstance(line, Problem) else _row(line.cells, name, line.number, allowed)
         if isinstance(row, Row) and met.setdefault(row.address.key, row.line) != row.line:
             same = f"the same address as line {met[row.address.key]}; that one counts"
@@ -178,10 +183,20 @@ def import_file(
         ConfigError: the file as a whole is no subscriber file; nothing was imported.
     """
     name = _shown(file, workspace.path)
+    shape = csvfile.Shape(encoding, delimiter, columns or {})
+    return _bring_in(workspace, read_file(file, name, terms(workspace, interests), shape), name, dry_run)
+
+
+def import_rows(workspace: Workspace, rows: Iterable[Mapping[str, str]], interests: Interests, *, dry_run: bool = False) -> Import:
+    """The same for rows that came in another way than in a file, each with cells by `COLUMNS`. Problems count them from 1."""
+    lines = (csvfile.Line(number, {column: cell.strip() for column, cell in row.items()}) for number, row in enumerate(rows, 1))
+    return _bring_in(workspace, read_lines(lines, "rows", terms(workspace, interests)), "rows", dry_run)
+
+
+def _bring_in(workspace: Workspace, items: Iterable[Row | Problem], name: str, dry_run: bool) -> Import:
     counted = dict.fromkeys(("new", "changed", "same", "kept", "refused"), 0)
     problems = []
-    shape = csvfile.Shape(encoding, delimiter, columns or {})
-    for batch in csvfile.batches(read_file(file, name, terms(workspace, interests), shape), _BATCH):
+    for batch in csvfile.batches(items, _BATCH):
         with workspace.store.write() as tx:
             for item in batch:
                 if isinstance(item, Problem):

@@ -8,10 +8,9 @@ and by the record of what each reader had.
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from pathlib import Path
 
+from digest import wholefile
 from digest.errors import BusyError, ConfigError
 from digest.interests import FILE
 from digest.store import Store, lists
@@ -76,25 +75,7 @@ def put(path: Path, text: str) -> None:
     Raises:
         ConfigError: it cannot be written; the old one is there.
     """
-    target = (path / FILE).resolve()  # a link goes on pointing where it did
     try:
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-        number, name = tempfile.mkstemp(prefix=".interests-", dir=target.parent)
-        try:
-            with os.fdopen(number, "wb") as out:
-                os.fchmod(out.fileno(), mode)
-                out.write(text.encode("utf-8"))
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(name, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        wholefile.put(path / FILE, text)
     except OSError as error:
         raise ConfigError(f"{FILE}: cannot be written: {error.strerror}; it is as it was") from error

@@ -7,6 +7,7 @@ elsewhere, is told apart: then somebody says which of the two counts, and nothin
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -101,14 +102,22 @@ def show(workspace: Workspace, proposal: Proposal) -> Effects:
         return effects.of(tx, proposal, catalogue.load(tx), workspace.at - timedelta(days=DAYS))
 
 
+def mark(proposal: Proposal) -> str:
+    """What somebody was shown: the same only while the lists and the change are the same."""
+    return hashlib.sha256(f"{proposal.old_text}\0{proposal.new_text}".encode()).hexdigest()[:32]
+
+
 def make(workspace: Workspace, proposal: Proposal, shown: Effects | None = None) -> Made:
     """Make a change: intent, file, readers' choices. A crash between leaves it to be finished or undone when next opened.
 
     Raises:
-        ConfigError: the file is not the one that the change was worked out on, or cannot be written; nothing was changed.
+        ConfigError: the file is not the one that the change was worked out on, or cannot be written, or readers would get a piece
+            again; nothing was changed.
         IssueWaits: an issue is being planned.
         BusyError: a run is at work.
     """
+    if shown is not None and shown.again:  # the selection itself would have to be broken
+        raise ConfigError(f"{shown.again} readers would get a piece again that they have had; nothing was changed")
     store = workspace.store
     with store.alone():
         if unfinished.read(workspace.path) != proposal.old_text:

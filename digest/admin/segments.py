@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -19,19 +20,22 @@ from digest.store.pages import Page, Wanted
 from digest.store.segments import Saved
 from digest.workspace import Workspace
 
+Days = Annotated[int, Field(ge=0, le=36_500)]
+Recorded = Annotated[str, Field(max_length=400, pattern=r"^[^\x00]*$")]  # no database takes more
+
 
 class Filter(Frozen):
     """What readers must fit, all of it; what is not given narrows nothing. ``interests``: any of them will do. ``source`` is where a
     consent came from, in the words it was recorded with. Ages of a consent are in days, counted anew each time.
     """
 
-    interests: tuple[Slug, ...] = ()
-    cadence: str = ""
+    interests: Annotated[tuple[Slug, ...], Field(max_length=500)] = ()
+    cadence: Annotated[str, Field(max_length=63)] = ""
     status: Status | None = None
-    source: str | None = None
-    language: str | None = None
-    consent_older_days: Annotated[int, Field(ge=0)] | None = None
-    consent_newer_days: Annotated[int, Field(ge=0)] | None = None
+    source: Recorded | None = None
+    language: Recorded | None = None
+    consent_older_days: Days | None = None
+    consent_newer_days: Days | None = None
 
     def wanted(self, at: datetime) -> Wanted:
         """The same for the store."""
@@ -70,6 +74,8 @@ def check(filter: Filter, lists: Interests, cadences: tuple[str, ...]) -> Filter
         if not lists.today((id,)):
             near = difflib.get_close_matches(id, [one.id for one in lists.all], 1)
             raise ConfigError(f'there is no interest "{id}"' + (f"; did you mean {near[0]}?" if near else ""))
+    if filter.status is Status.ERASED:
+        raise ConfigError("who is erased is nobody; choose another status")
     if filter.cadence and filter.cadence not in cadences:
         raise ConfigError(f'"{filter.cadence}" is no cadence of this newsletter ({", ".join(cadences)})')
     return filter.model_copy(update={"interests": lists.today(filter.interests)})
@@ -95,7 +101,13 @@ def count(workspace: Workspace, filter: Filter) -> int:
 
 
 def save(workspace: Workspace, name: str, filter: Filter) -> None:
-    """Keep a filter under a name; one that had it is replaced."""
+    """Keep a filter under a name; one that had it is replaced.
+
+    Raises:
+        ConfigError: that can be no name.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
+        raise ConfigError("a name of a filter has small letters, digits and hyphens")
     with workspace.store.write() as tx:
         kept.put(tx, name, filter.model_dump_json(exclude_defaults=True), workspace.who)
         audit.record(tx, workspace, "segments.save", name)

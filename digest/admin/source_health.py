@@ -82,7 +82,11 @@ def signs(state: SourceState | None, readings: Sequence[Reading], published: Seq
             Sign(
                 kind="silent",
                 text=f"silent for longer than usual: {quiet.days:g} days, where {usual} between pieces is usual",
-                advice="Look at the site: if it has newer pieces, its address or its markup has changed.",
+                advice=(
+                    "Nothing new was put there; if that is so, nothing is wrong."
+                    if state.kind in ("folder", "text")
+                    else "Look at the site: if it has newer pieces, its address or its markup has changed."
+                ),
             )
         )
     if state.warning and not state.error:
@@ -113,7 +117,11 @@ def _nothing(last: Reading, before: Sequence[Reading]) -> tuple[Sign, ...]:
     else:
         return ()
     return (
-        Sign(kind="nothing", text=said, advice="Change of markup suspected: try its address under “New source” and pick its parts again."),
+        Sign(
+            kind="nothing",
+            text=said,
+            advice="Change of markup suspected: try its address anew (“New source”, or `digest sources try`) and pick its parts again.",
+        ),
     )
 
 

@@ -10,14 +10,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from digest import audit
+from digest import audit, wholefile
 from digest.admin.listfile import flow
 from digest.config import Config, read_config
 from digest.errors import ConfigError
@@ -183,26 +182,7 @@ def _save(file: Path, content: bytes, said: str) -> None:
 
 
 def _put(file: Path, text: str) -> None:
-    """Replace the file whole, with the rights it had: a crash leaves the old one or the new one."""
-    target = file.resolve()  # a link goes on pointing where it did
     try:
-        mode = target.stat().st_mode & 0o777
-        number, name = tempfile.mkstemp(prefix=".config-", dir=target.parent)
-        try:
-            with os.fdopen(number, "wb") as out:
-                os.fchmod(out.fileno(), mode)
-                out.write(text.encode("utf-8"))
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(name, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        wholefile.put(file, text)
     except OSError as error:
         raise ConfigError(f"{FILE} cannot be written: {error.strerror}; it is as it was") from error

@@ -34,6 +34,7 @@ from digest.cli import storing
 from digest.cli import care
 from digest.cli import mailing
 from digest.cli import accounts
+from digest.cli import keys
 from digest.cli import auditing
 from digest.cli import hooking
 # isort: on
@@ -48,6 +49,7 @@ __all__ = [
     "feedback",
     "help_text",
     "hooking",
+    "keys",
     "lists",
     "looking",
     "mailing",

@@ -32,8 +32,6 @@ def _settle(opened: Workspace, proposal: Proposal, *, dry_run: bool, yes: bool, 
     if dry_run:
         print_json(shown.model_dump(mode="json")) if as_json else typer.echo("Nothing was changed.")
         return
-    if shown.again:  # the selection itself would have to be broken
-        raise ConfigError(f"{shown.again} readers would get a piece again that they have had; nothing was changed")
     if not yes and not typer.confirm("Do this?"):
         typer.echo("Nothing was changed.")
         raise typer.Exit(1)

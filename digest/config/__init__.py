@@ -5,6 +5,7 @@ only. A mistake is a ``ConfigError`` that names file, line and key, and what wou
 """
 
 from digest.config.admin import Admin, LoginBudgets
+from digest.config.api import Api
 from digest.config.cadences import Cadence, Ordinal, Schedule, Weekday
 from digest.config.delivery import Brake, DeliverySettings, OutboxSettings, SendGridSettings, SmtpSettings, SoftBounces, WarmUp
 from digest.config.hooks import Hooks
@@ -17,6 +18,7 @@ from digest.config.whole import Config, Newsletter, Retention, SelectionRules, S
 
 __all__ = [
     "Admin",
+    "Api",
     "Brake",
     "Budgets",
     "Cadence",

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest.config.admin import Admin
+from digest.config.api import Api
 from digest.config.cadences import Cadence, Schedule
 from digest.config.delivery import DeliverySettings
 from digest.config.hooks import Hooks
@@ -94,6 +95,7 @@ class Config(BaseSettings):
     admin: Admin = Admin()
     hooks: Hooks = Hooks()
     login: Login = Login()
+    api: Api = Api()
     retention: Retention = Retention()
     secret_key: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None
     oidc_secret: Annotated[SecretStr | None, Field(json_schema_extra={"secret": True})] = None

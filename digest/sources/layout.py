@@ -10,13 +10,16 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
+
+from pydantic import Field
 
 from digest.model import Frozen
 from digest.sources import fetch, words
 from digest.sources.dates import parse_date
 from digest.sources.page import first, node_line, pieces, select, written_date
+from digest.sources.selectors import part_selectors
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -31,6 +34,8 @@ _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _SPEAKING = 12  # characters from which on a link's text can be a title; "Read more" is none
 _LONGER = 20
 _TELLING = 40
+_LOOKED_AT = 400  # elements of a piece that a part may be guessed among
+MOST_ELEMENTS = 30_000  # of a page that is worked out; the largest listings met have about half of it
 
 
 class Layout(Frozen):
@@ -51,6 +56,7 @@ class Found(Frozen):
     pieces: int
     complete: int
     sample: str = ""
+    titles: Annotated[frozenset[str], Field(exclude=True)] = frozenset()  # of the pieces that were looked at
 
 
 @dataclass(frozen=True)
@@ -115,106 +121,13 @@ def says(node: LexborNode | None, role: Role) -> bool:
     return is_link(node) if role == "link" else is_date(written_date(node)) if role == "date" else bool(node_line(node))
 
 
-# --- what an element is called -------------------------------------------------------------------------------------------
-
-
-_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_-]{0,40}$")
-_PLACES = re.compile(r"^(first|last|odd|even|active|current|selected|featured|sticky)$|\d{3}|-\d+$|^(is|has)-", re.I)
-_MADE_UP = re.compile(r"^(css|sc|jsx?|_)-?[A-Za-z0-9]{5,}$|[a-z]\d[a-z]\d|__[A-Za-z0-9]{5}$")
-
-
-def _classes(node: LexborNode) -> list[str]:
-    """Classes that name a kind of element, those that look made by a machine at the end."""
-    names = [name for name in (node.attributes.get("class") or "").split()[:12] if _NAME.match(name) and not _PLACES.search(name)]
-    return sorted(names, key=lambda name: bool(_MADE_UP.search(name)))[:4]
-
-
-def called(node: LexborNode) -> list[str]:
-    """Selectors for an element by itself, the most telling first."""
-    tag = node.tag or ""
-    names = [f"{tag}.{name}" for name in _classes(node)]
-    if len(names) > 1:
-        names.append(f"{tag}.{'.'.join(_classes(node)[:2])}")
-    if (prop := node.attributes.get("itemprop") or "") and _NAME.match(prop):
-        names.append(f'{tag}[itemprop="{prop}"]')
-    return [*names, tag]
-
-
-def _place(node: LexborNode) -> int:
-    """Which child of its parent it is, from 1."""
-    count, before = 1, node.prev
-    while before is not None:
-        count += before.is_element_node
-        before = before.prev
-    return count
-
-
-def _before(node: LexborNode) -> LexborNode | None:
-    before = node.prev
-    while before is not None and not before.is_element_node:
-        before = before.prev
-    return before
-
-
-def _after(node: LexborNode) -> LexborNode | None:
-    after = node.next
-    while after is not None and not after.is_element_node:
-        after = after.next
-    return after
-
-
-def _around(node: LexborNode) -> list[str]:
-    """Selectors for a parent, its id first."""
-    name = node.attributes.get("id") or ""
-    return [*([f"{node.tag}#{name}"] if _NAME.match(name) and not re.search(r"\d{3}", name) else []), *called(node)]
-
-
-def item_selectors(node: LexborNode) -> list[str]:
-    """Selectors for an element that begins a piece, the simplest first."""
-    own, parent = called(node), node.parent
-    found = list(own)
-    if node.tag == "tr":
-        found.insert(0, "tr:has(td)")
-    if (after := _after(node)) is not None:  # where all of a list are alike, what begins a piece is told by what comes next
-        found.append(f"{node.tag}:has(+ {after.tag})")
-    if parent is not None and parent.tag not in (None, "html", "-undef"):
-        found += [f"{around} > {one}" for around in _around(parent) for one in (own if len(own) < 3 else own[:1] + own[-1:])]
-        outer = parent.parent
-        if outer is not None and outer.tag not in (None, "html", "-undef"):
-            found += [f"{around} > {parent.tag} > {own[0]}" for around in _around(outer)[:2]]
-    return list(dict.fromkeys(found))[:16]
-
-
-def _part_selectors(node: LexborNode, mine: Piece) -> list[str]:
-    """Selectors for a part within its piece, the simplest first."""
-    tag, found = node.tag or "", list[str]()
-    if tag == "time" or node.attributes.get("datetime"):
-        found.append("time" if tag == "time" else f"{tag}[datetime]")
-    found += called(node)
-    ends = {one.mem_id for one in mine}
-    parent = node.parent if node.mem_id not in ends else None
-    if parent is not None:
-        found += [f"{around} > {tag}" for around in called(parent)]
-    if (before := _before(node)) is not None and parent is None:
-        found += [f"{one} + {tag}" for one in called(before)]
-        if (farther := _before(before)) is not None:
-            found.append(f"{farther.tag} + {before.tag} + {tag}")
-    else:
-        found.append(f"{tag}:nth-child({_place(node)})")
-        if parent is not None:
-            found.append(f"{parent.tag} > {tag}:nth-child({_place(node)})")
-            if parent.mem_id not in ends:
-                found.append(f"{parent.tag}:nth-child({_place(parent)}) > {tag}:nth-child({_place(node)})")
-    return list(dict.fromkeys(found))
-
-
 # --- shapes --------------------------------------------------------------------------------------------------------------
 
 
 def shape(html: LexborHTMLParser, item: str, *, with_following: bool, mine: Sequence[LexborNode] = ()) -> Shape | None:
     """The pieces that an item selector gives, if there are several and none lies within another, and the one with ``mine`` in it."""
     nodes = select(html, item, "item", _NO_PAGE)
-    if not 2 <= len(nodes) <= 5000:
+    if not 2 <= len(nodes) <= MOST_ELEMENTS:
         return None
     begins = {node.mem_id for node in nodes}
     if any(outer.mem_id in begins for node in nodes[:_SAMPLE] for outer in itertools.islice(above(node), 1, None)):
@@ -269,7 +182,9 @@ def count(of: Shape, layout: Layout, most: int) -> Found:
         if all(says(parts.get(role), role) for role in NEEDED):
             titles.append(node_line(parts["title"]) if parts["title"] is not None else "")
     complete = len(titles) * len(of.found) // len(tried) if len(set(titles)) * 2 > len(titles) else 0
-    return Found(layout=layout, pieces=len(of.found), complete=complete, sample=words.cut(titles[0], 80) if titles else "")
+    return Found(
+        layout=layout, pieces=len(of.found), complete=complete, sample=words.cut(titles[0], 80) if titles else "", titles=frozenset(titles)
+    )
 
 
 def counted(html: LexborHTMLParser, found: Found) -> Found:
@@ -281,7 +196,7 @@ def counted(html: LexborHTMLParser, found: Found) -> Found:
 def _selector(node: LexborNode, mine: Piece, samples: Sequence[Piece], role: Role) -> str | None:
     """What finds this element in its piece, and the same part in most of the others."""
     best, most = None, -1
-    for candidate in _part_selectors(node, mine):
+    for candidate in part_selectors(node, mine):
         met = first(mine, candidate, role, _NO_PAGE)
         if met is None or met.mem_id != node.mem_id:
             continue
@@ -322,8 +237,12 @@ def _seems(role: Role, mine: Piece, known: Mapping[Role, LexborNode], samples: S
     return _takeaway(mine, known)
 
 
+def _inside(mine: Piece) -> list[LexborNode]:
+    return list(itertools.islice(under(mine), _LOOKED_AT))
+
+
 def _date(mine: Piece) -> LexborNode | None:
-    nodes = [node for node in under(mine) if is_date(written_date(node) if node.attributes.get("datetime") else _short(node))]
+    nodes = [node for node in _inside(mine) if is_date(written_date(node) if node.attributes.get("datetime") else _short(node))]
     telling = [node for node in nodes if node.tag == "time" or node.attributes.get("datetime")]
     return telling[0] if telling else _innermost(nodes) if nodes else None
 
@@ -345,7 +264,7 @@ def _short(node: LexborNode) -> str:
 
 
 def _title(mine: Piece, known: Mapping[Role, LexborNode]) -> LexborNode | None:
-    nodes = [node for node in under(mine) if not _touches(node, known.get("date"))]
+    nodes = [node for node in _inside(mine) if not _touches(node, known.get("date"))]
     for wanted in (
         lambda node: node.tag in _HEADINGS,
         lambda node: re.search(r"title|headline|heading", f"{node.attributes.get('class') or ''} {node.attributes.get('itemprop') or ''}"),
@@ -370,7 +289,7 @@ def link_of(node: LexborNode, mine: Piece = ()) -> LexborNode | None:
 
 
 def _takeaway(mine: Piece, known: Mapping[Role, LexborNode]) -> LexborNode | None:
-    nodes = [node for node in under(mine) if node.tag in ("p", "dd", "blockquote") or (node.tag == "div" and not _holds_blocks(node))]
+    nodes = [node for node in _inside(mine) if node.tag in ("p", "dd", "blockquote") or (node.tag == "div" and not _holds_blocks(node))]
     nodes = [node for node in nodes if not any(_touches(node, known.get(role)) for role in ("title", "date"))]
     return next((node for node in nodes if len(node_line(node)) >= _TELLING), None)
 

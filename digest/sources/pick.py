@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from digest.sources.layout import NEEDED, Found, Layout, Role, Shape, above, counted, elements, item_selectors, link_of, read_off, shape
+from digest.sources.layout import (
+    MOST_ELEMENTS,
+    NEEDED,
+    Found,
+    Layout,
+    Role,
+    Shape,
+    above,
+    counted,
+    elements,
+    link_of,
+    read_off,
+    shape,
+)
+from digest.sources.selectors import item_selectors
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -32,6 +46,8 @@ def propose(html: LexborHTMLParser, clicked: Mapping[Role, int]) -> Found:
         NoLayout: nothing was clicked, or it is nowhere repeated.
     """
     every = elements(html)
+    if len(every) > MOST_ELEMENTS:
+        raise NoLayout("the page is too large to be picked in; type selectors")
     chosen: dict[Role, LexborNode] = {}
     for role, place in clicked.items():
         if not 0 <= place < len(every):
@@ -90,7 +106,7 @@ def repeated(html: LexborHTMLParser, most: int = 6) -> list[Found]:
     whole = [one for one in ranked if one.complete >= 2]
     chosen: list[Found] = []
     for likely in whole or [one for one in ranked if one.layout.link]:
-        if not any(likely.sample and likely.sample == other.sample and likely.complete <= other.complete for other in chosen):
+        if not any(likely.titles and likely.titles <= other.titles for other in chosen):
             chosen.append(likely)
     return [counted(html, one) for one in chosen[:most]]
 
@@ -160,7 +176,8 @@ def _side_by_side(html: LexborHTMLParser, parent: LexborNode, nodes: list[Lexbor
 def _like_others(html: LexborHTMLParser) -> list[LexborNode]:
     """One element of each group of like ones beside each other, those with most to say first."""
     groups: dict[tuple[int, str], list[LexborNode]] = {}
-    for node in elements(html):
+    every = elements(html)
+    for node in every if len(every) <= MOST_ELEMENTS else ():
         if node.parent is not None and node.tag not in (
             "head",
             "body",

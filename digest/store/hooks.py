@@ -149,8 +149,11 @@ class Due(NamedTuple):
 def due(tx: Connection) -> list[int]:
     """The hooks that something may be handed over to now: who answers comes first, then who waits longest."""
     h, e, at = t.hook.c, t.hook_event.c, now(tx)
-    query = select(h.id).join(t.hook_event, e.hook_id == h.id).where(_awake(at), _OPEN, e.next_at <= at)
-    return list(tx.execute(query.group_by(h.id, h.failures).order_by(h.failures, func.min(e.next_at), h.id)).scalars())
+    # Of each hook the first event in the index, however many wait.
+    first = select(e.next_at).where(e.hook_id == h.id, _OPEN, e.next_at <= at).order_by(e.next_at).limit(1).scalar_subquery()
+    waiting = select(h.id, h.failures, first.label("since")).where(_awake(at)).subquery()
+    w = waiting.c
+    return list(tx.execute(select(w.id).where(w.since.is_not(None)).order_by(w.failures, w.since, w.id)).scalars())
 
 
 def _awake(at: datetime) -> ColumnElement[bool]:

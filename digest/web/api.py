@@ -173,13 +173,13 @@ HANDLERS = {_Unfit: unfit, TooMany: spent}
 
 
 class Origins:
-    """CORS for the API alone, and for the origins of ``pages.api`` alone; no cookies are in play."""
+    """CORS for this API alone, and for the origins of ``pages.api`` alone; no cookies are in play. The admin's API is for no browser."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/api/"):
+        if scope["type"] != "http" or not scope["path"].startswith("/api/") or scope["path"].startswith("/api/v1/"):
             await self.app(scope, receive, send)
             return
         origin = Headers(scope=scope).get("origin", "")

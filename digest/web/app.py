@@ -39,6 +39,7 @@ from digest.web import (
     theme,
     webhooks,
 )
+from digest.web.admin_api import PATH, make_api
 from digest.web.desk.app import make_desk
 from digest.web.desk.guard import Person, Role
 from digest.web.desk.table import Table
@@ -52,6 +53,7 @@ _TURN_S = 5.0
 _GATHER_S = 1.0  # bodies that come within this time are applied together
 _RETRY_S = 10.0
 _APART_S = 0.3
+_random = random.SystemRandom()  # nobody who knows a seed foretells it
 _MAIL_EVERY_S = 20.0  # also without a sign-up: what was put off, or asked for through another process
 _TIDY_EVERY_S = 3600.0
 _PRUNE_AFTER_S = 60.0
@@ -76,6 +78,7 @@ def make_app(workspace_path: Path) -> FastAPI:
             # Where the database is held up, one waits for it and the others are told to come back: threads must stay free to read.
             workspace.store.backend.turn_s = _TURN_S
             app.state.workspace = workspace
+            programs.state.workspace = workspace
             app.state.glimpse = Glimpse(workspace)
             app.state.shelf = archives.Shelf(workspace, app.state.glimpse)
             app.state.editions = Editions()
@@ -122,6 +125,8 @@ def make_app(workspace_path: Path) -> FastAPI:
     )
     for part in (joining, confirming, preferences, leaving, links, reading, archives, drafts, theme, health, api):
         app.include_router(part.router)
+    programs = make_api()
+    app.mount(PATH, programs)
     app.add_api_route("/webhooks/sendgrid", webhooks.endpoint, methods=["POST"], include_in_schema=False)
     app.mount("/static", _Static(directory=look.STATIC))
     app.add_api_route("/favicon.ico", _favicon, methods=["GET", "HEAD"], include_in_schema=False)
@@ -207,7 +212,7 @@ async def _mail(workspace: Workspace, asked: asyncio.Event, background: _Backgro
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asked.wait(), _MAIL_EVERY_S)
             # How much there is to do depends on who it is about: done at once, it would slow down the answer that is on its way.
-            await asyncio.sleep(_APART_S * (1 + random.random()))
+            await asyncio.sleep(_APART_S * (1 + _random.random()))
         asked.clear()
         try:
             await background.run(work)

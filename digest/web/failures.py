@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 
 from digest.errors import ConfigError, LinkError, StoreError
-from digest.web import api, links
+from digest.web import admin_api, api, links
 from digest.web.admin.look import page as admin_page
+from digest.web.admin_api import problems
 from digest.web.look import page, tongue_for
 from digest.web.shield import Shield, place_of
 
@@ -48,6 +49,8 @@ def busy(request: Request, error: Exception) -> Response:
 def plain(request: Request, error: Exception) -> Response:
     """Nothing there, not this way, too large."""
     assert isinstance(error, StarletteHTTPException)
+    if request.url.path.startswith(admin_api.PATH):  # what the router does not hand on: a line break in a path
+        return problems.plain(request, error)
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
     if request.url.path.startswith("/admin"):

@@ -219,6 +219,7 @@ def test_prune_counts_and_takes(types, folder):
         "bounces": 0,
         "attempts": 0,
         "choices": 0,
+        "hooks": 0,
         "dry_run": False,
     }
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from digest import audit, staff, totp
+from digest import api_keys, audit, staff, totp
 from digest.accounts import Role
 from tests.support.site import make_site_folder, serving
 from tests.support.staff import PASSWORD, Browser, add, code_of
@@ -20,6 +20,7 @@ def site(tmp_path_factory):
         add(site, "nora")
         add(site, "ben", Role.EDITOR)
         with site.open() as workspace:
+            api_keys.add(workspace, "crm", ["readers:read", "lists:write"])
             for n in range(60):
                 audit.note(workspace, "issue.approve", f"monthly-2026-{n % 12 + 1:02}-01", content="3bc2b4e04a24")
         yield site
@@ -121,6 +122,38 @@ def test_a_second_factor_is_set_up_and_asked_for(site, fresh_page):
         page.get_by_role("button", name="Log out").click()
 
 
+@pytest.mark.parametrize("how", ["mouse", "keyboard"])
+def test_a_key_is_made_shown_once_and_revoked(site, fresh_page, how):
+    """By a finger on a phone, and by keyboard alone at a desk; each time without scripts."""
+    with site.open() as workspace:
+        nora = next(one for one in staff.everybody(workspace) if one.name == "nora")
+    page = fresh_page(viewport=PHONE if how == "mouse" else DESK, java_script_enabled=False)
+    page.context.add_cookies([{"name": "digest", "value": Browser(site).enter(nora).cookies["digest"], "url": site.url}])
+    page.goto(site.url + "/admin/keys")
+
+    def press(target):
+        if how == "mouse":
+            target.click()
+        else:
+            target.focus()
+            page.keyboard.press("Space" if target.get_attribute("type") == "checkbox" else "Enter")
+
+    page.get_by_label("Name").fill(f"by-{how}")
+    press(page.get_by_label("reports:read"))
+    press(page.get_by_role("button", name="Make the key"))
+    token = page.locator("code.key").inner_text()
+    shown = {"Authorization": f"Bearer {token}"}
+    assert site.get("/api/v1/reports", **shown).status == 200 and site.get("/api/v1/lists", **shown).status == 403
+    assert sideways(page) is False
+    press(page.get_by_role("link", name="Back to keys"))
+    page.get_by_role("heading", name="Keys for programs").wait_for()
+    assert token not in page.content()
+    press(page.get_by_role("link", name=f"Revoke by-{how}"))
+    press(page.get_by_role("button", name=f"Revoke by-{how}"))
+    page.get_by_role("status").get_by_text("opens nothing any more").wait_for()
+    assert site.get("/api/v1/reports", **shown).status == 401
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_without_fault_on_a_phone_and_at_a_desk(site, fresh_page, scheme):
     with site.open() as workspace:
@@ -135,7 +168,19 @@ def test_every_page_is_without_fault_on_a_phone_and_at_a_desk(site, fresh_page, 
         page.get_by_role("button", name="Log in").click()
         check(page, ("wrong password", size))
         page.context.add_cookies([{"name": "digest", "value": session.cookies["digest"], "url": site.url}])
-        paths = ("", "/people", f"/people/{ben.id}", "/audit", "/hooks", "/audit?who=nora", "/settings", "/account", "/account/password")
+        paths = (
+            "",
+            "/people",
+            f"/people/{ben.id}",
+            "/keys",
+            "/keys/crm/revoke",
+            "/hooks",
+            "/audit",
+            "/audit?who=nora",
+            "/settings",
+            "/account",
+            "/account/password",
+        )
         for path in (*paths, "/account/second-factor", "/again", "/people/nobody"):
             page.goto(site.url + "/admin" + path)
             check(page, (path, size))

@@ -1,10 +1,12 @@
 """A new source in a real browser: once by mouse, in the page itself, once by keyboard; each page without fault by day and by night."""
 
 import re
+import threading
 
 import pytest
 
 from digest.config import load
+from digest.web.admin import fetching
 from tests.browser.test_admin import BUDGETS, DESK, check, fresh_page
 from tests.browser.test_admin_pages import enter, follow, press, reach
 from tests.support.listings import SEED, listings, seed_page
@@ -137,6 +139,19 @@ def test_by_keyboard_chosen_and_added(site, fresh_page, news, scripts):
         follow(page, "Add to config.yaml")
     page.get_by_role("heading", name=name).wait_for()
     assert load(site.folder).sources[-1].name == name
+
+
+def test_a_slow_source_is_read_meanwhile_and_the_page_renews_itself(site, page, news, monkeypatch):
+    go = threading.Event()
+    monkeypatch.setattr(fetching, "WAIT_S", 0.05)
+    monkeypatch.setitem(news.answers, "/cards", lambda _: go.wait(20) and (200, HTML, listings()[0].html))
+    page.goto(site.url + "/admin/sources/about/site")
+    page.get_by_role("button", name="Fetch now").click()
+    page.get_by_text("It is being read").wait_for()
+    assert page.get_by_role("button", name="Fetch now").count() == 0
+    go.set()
+    page.get_by_text(re.compile("^Read: ")).wait_for()
+    page.get_by_role("button", name="Fetch now").wait_for()
 
 
 @pytest.mark.parametrize("scheme, size", [("light", DESK), ("dark", PHONE)])

@@ -6,8 +6,11 @@ import time
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from digest.accounts import Role
 from digest.workspace import open_workspace
 from tests.support.desk import NAME, ON, make_desk_folder, sitting
+from tests.support.site import serving
+from tests.support.staff import Browser, add
 
 PHONE, WIDE = {"width": 375, "height": 800}, {"width": 1200, "height": 900}
 ISSUE = f"/issues/{NAME}"
@@ -102,6 +105,12 @@ def test_an_editors_hour(tmp_path, fresh_page):
         page.get_by_role("button", name="Undo:").click()
         page.get_by_text("Taken back.").wait_for()
         assert titles(page) == [before[2], before[0], before[1]]
+        page.get_by_role("button", name="Redo:").click()
+        page.get_by_text("Done again.").wait_for()
+        # Its button is gone: the focus is where it was, and on nothing that a second press would do.
+        assert page.evaluate("document.activeElement.textContent") == "Edit"
+        page.get_by_role("button", name="Undo:").click()
+        page.get_by_text("Taken back.").wait_for()
 
         page.locator("summary", has_text="Rewrite").first.click()
         page.get_by_label("Title in this issue").first.fill("A title that <b>the editor</b> wrote")
@@ -119,7 +128,7 @@ def test_an_editors_hour(tmp_path, fresh_page):
         page.get_by_text("header.mjml.j2").first.wait_for()
         with open_workspace(folder, ON) as workspace, workspace.store.read() as tx:
             steps = tx.exec_driver_sql("SELECT count(*) FROM edit").scalar_one()
-        assert steps == 4
+        assert steps == 6
 
 
 def test_a_saved_file_renews_the_page_in_its_place(tmp_path, fresh_page):
@@ -143,8 +152,12 @@ def test_a_saved_file_renews_the_page_in_its_place(tmp_path, fresh_page):
         assert "newsletter.nam }}" in trouble.locator(".it").inner_text()
         assert "Renewed Test Letter" in email_of(page)
         assert violations(page) == []
+        # What takes long to compose is said to be on its way.
+        page.route(f"**{EVERYTHING}", lambda route: (time.sleep(1), route.continue_()))
         header.write_text(good)
+        page.get_by_text("Saved: header.mjml.j2. It is being composed").wait_for()
         trouble.wait_for(state="detached")
+        assert not page.locator("#live").is_visible()
         # A piece: what is saved is seen at once, and said to differ from the draft.
         piece = folder / "summaries/one.md"
         piece.write_text(piece.read_text().replace("Piece one", "Piece one, mended"))
@@ -166,6 +179,65 @@ def test_what_is_being_typed_outlives_a_renewal(desk, fresh_page):
     page.evaluate("window.onbeforeunload = null")
     page.get_by_label("Subject").fill("")
     page.get_by_role("button", name="Save").first.click()
+
+
+def test_other_buttons_leave_what_is_being_written_alone_and_steps_in_quick_succession_are_all_done(tmp_path, fresh_page):
+    with sitting(make_desk_folder(tmp_path / "w")) as desk:
+        page = fresh_page(desk)
+        page.goto(f"{desk.url}{ISSUE}/edit")
+        first, second, third = titles(page)
+        page.get_by_label("Preheader").fill("What is in it for you")
+        page.locator("summary", has_text=f"Rewrite: {third}").click()
+        page.get_by_label("Takeaway in this issue").nth(2).fill("Another takeaway")
+        desk.edit("preheader", text="Somebody else's")  # meanwhile: it must not be written over unseen
+        # Twice before the first answer, and again: the third to the top, and no button after that does something else.
+        page.get_by_role("button", name=f"Up: {third}").focus()
+        for _ in range(3):
+            page.keyboard.press("Enter")
+        until(page, lambda: titles(page) == [third, first, second])
+        page.evaluate(
+            """() => { for (const [piece, place] of [[2, 1], [2, 1]]) {
+                const rows = document.querySelectorAll("[data-order] > li"), with_ = {bubbles: true, dataTransfer: new DataTransfer()};
+                rows[piece].querySelector(".handle").dispatchEvent(new DragEvent("dragstart", with_));
+                rows[place - 1].dispatchEvent(new DragEvent("drop", {bubbles: true, cancelable: true}));
+                rows[piece].dispatchEvent(new DragEvent("dragend", {bubbles: true}));
+            } }"""
+        )
+        page.get_by_text("Moved to place 1.").wait_for()
+        until(page, lambda: page.locator(".busy").count() == 0)
+        assert titles(page) == [first, second, third]
+        assert page.get_by_label("Takeaway in this issue").nth(2).input_value() == "Another takeaway"
+        assert page.get_by_label("Preheader").input_value() == "What is in it for you"
+        page.locator("form", has=page.get_by_label("Preheader")).get_by_role("button", name="Save").click()
+        box = page.get_by_role("alert")
+        assert "Somebody else's" in box.inner_text() and box.get_by_label("Text").input_value() == "What is in it for you"
+        page.get_by_role("button", name="Save the teaser").click()
+        page.get_by_text("Rewritten for this issue.").wait_for()
+        assert page.get_by_label("Preheader").input_value() == "What is in it for you"
+
+
+def test_a_session_that_ends_while_somebody_writes_costs_no_word(tmp_path, browser):
+    with serving(make_desk_folder(tmp_path / "w")) as site:
+        ana = add(site, "ana", Role.EDITOR)
+        context = browser.new_context()
+
+        def log_in():
+            context.add_cookies([{"name": "digest", "value": Browser(site).enter(ana).cookies["digest"], "url": site.url}])
+
+        log_in()
+        page = context.new_page()
+        page.goto(f"{site.url}/desk{ISSUE}/edit")
+        page.get_by_label("Your note on top").fill("Dear readers, …")
+        context.clear_cookies()
+        save = page.locator("form", has=page.get_by_label("Your note on top")).get_by_role("button")
+        save.click()
+        link = page.get_by_role("status").get_by_role("link", name="log in")
+        assert link.get_attribute("href") == f"/admin/login?to=/desk{ISSUE}/edit"
+        assert page.get_by_label("Your note on top").input_value() == "Dear readers, …"
+        log_in()
+        save.click()
+        page.get_by_text("Note saved.").wait_for()
+        context.close()
 
 
 def test_the_second_editor_of_a_teaser_is_told_and_loses_nothing(desk, fresh_page):

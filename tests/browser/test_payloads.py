@@ -164,7 +164,7 @@ def test_none_runs_in_a_mail_on_the_desk_in_the_web_copy_or_in_the_admin(folder,
     assert ran == []
 
 
-PAGES = 3  # that share the payloads
+PAGES = 2  # that share the payloads
 
 
 def listed(some):
@@ -210,7 +210,7 @@ def test_none_runs_where_a_new_source_is_looked_at_and_picked(tmp_path, watched)
                 frame.locator("[data-part=title]").first.wait_for()
                 assert frame.evaluate("self.origin") == "null" and "ran(" in frame.locator("main").inner_text()
                 page.mouse.move(400, 500)
-            assert told.count("ran(") > 300  # they are there, as text
+            assert told.count("ran(") > 250  # they are there, as text
             assert ran == []
     # Without any policy, and with scripts allowed: what the frame is made of keeps them out by itself.
     page.goto("about:blank")

@@ -145,6 +145,8 @@ def test_an_older_seal_put_back_with_its_records_is_found_by_the_file_and_by_an_
     assert any("the anchor you gave names record 7" in fault for fault in audit.verify(workspace, kept).faults)
     with pytest.raises(DigestError, match="NUMBER:HASH"):
         audit.verify(workspace, "7:abc")
+    with pytest.raises(DigestError, match="NUMBER:HASH"):  # a number that no database has
+        audit.verify(workspace, f"{10**12}:{'0' * 64}")
 
 
 def test_after_a_restore_the_file_begins_anew_only_with_a_reason_that_is_recorded(workspace):
@@ -348,6 +350,19 @@ COMMANDS = {
     "interests use-file": "interests.change",
     "interests use-database": "interests.change",
     "interests import": "interests.change",
+    "sources list": LOOKS,
+    "sources show": LOOKS,
+    "sources fetch": "sources.fetch",
+    "sources try": "sources.add",
+    "hooks add": "hooks.add",
+    "hooks list": LOOKS,
+    "hooks test": "hooks.test",
+    "hooks remove": "hooks.remove",
+    "hooks enable": "hooks.enable",
+    "hooks disable": "hooks.disable",
+    "hooks rotate": "hooks.rotate",
+    "hooks deliveries": LOOKS,
+    "hooks send": OWN_RECORD,
     "replay": "issue.replay",
     "subscribers import": "readers.import",
     "subscribers export": "readers.export",
@@ -368,9 +383,14 @@ COMMANDS = {
     "people role": "people.role",
     "people password": "people.password",
     "people totp": "people.second_factor_on",
+    "people elsewhere": "people.elsewhere_expected",
     "people disable": "people.disable",
     "people sessions": LOOKS,
     "people revoke": "people.sessions_ended",
+    "api-keys add": "keys.add",
+    "api-keys list": LOOKS,
+    "api-keys scopes": LOOKS,
+    "api-keys revoke": "keys.revoke",
     "audit verify": LOOKS,
     "audit list": LOOKS,
     "audit accept": "audit.accept",

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import update
 from standardwebhooks.webhooks import Webhook
 
-from digest import dispatch, doctor, issue, jobs, join, keys, life, operate, readers, retention, schedule, suppress
+from digest import dispatch, doctor, issue, jobs, join, keys, life, operate, readers, readiness, retention, schedule, suppress
 from digest.config import Hooks
 from digest.errors import HookError
 from digest.events import Suppression
@@ -71,7 +71,7 @@ def test_every_kind_is_told_by_the_step_that_does_it(tmp_path, receiver):
         may = "monthly-2026-05-01"
         jobs.prepare(opened, "monthly")
         schedule.ask(opened, may)
-        issue.approve(opened, may)
+        readiness.approve(opened, may)
         operate.pause(opened, may, "a look")
         operate.pause(opened, may, "again")
         operate.resume(opened, may)
@@ -256,7 +256,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_not_taken_comes_again_under_the_same_id(tmp_path, receiver, fault):
-    with open_workspace(bare_workspace(tmp_path / "w", receiver.config)) as letter:
+    settings = receiver.config.replace("timeout_s: 10", "timeout_s: 1") if fault in ("hang", "drip") else receiver.config
+    folder = bare_workspace(tmp_path / "w", settings)
+    with open_workspace(folder) as letter:
         (row,) = add_people(letter, 1)
         add_hook(letter, receiver.url(), "*")
         receiver.behave["/hook"], receiver.headers = fault, {"Location": receiver.url("/elsewhere")}
@@ -266,6 +268,8 @@ def test_what_is_not_taken_comes_again_under_the_same_id(tmp_path, receiver, fau
         assert (waits.state, waits.attempts) == ("waiting", 1) and FAULTS[fault] in waits.reason
         assert WAITS_S[0] - 5 < (waits.next_at - waits.state_at).total_seconds() <= WAITS_S[0] * 1.2
         assert telling.hand_over(letter) == telling.Told()  # it waits
+    (folder / "config.yaml").write_text(CONFIG + receiver.config, encoding="utf-8")
+    with open_workspace(folder) as letter:
         receiver.behave["/hook"] = 204
         let_pass(letter, WAITS_S[0] * 1.3)
         assert telling.hand_over(letter) == telling.Told(delivered=1)
@@ -295,7 +299,7 @@ def test_retry_after_is_kept_to(tmp_path, receiver):
 
 def test_a_hook_that_hangs_holds_up_nobody_else(tmp_path, receiver):
     """The good one has all its events while the bad one still hangs; and the bad one is asked once, then rests."""
-    with open_workspace(bare_workspace(tmp_path / "w", receiver.config.replace("timeout_s: 1", "timeout_s: 15"))) as letter:
+    with open_workspace(bare_workspace(tmp_path / "w", receiver.config.replace("timeout_s: 10", "timeout_s: 30"))) as letter:
         rows = add_people(letter, 5)
         add_hook(letter, receiver.url("/bad"), "*")
         add_hook(letter, receiver.url("/good"), "*")
@@ -354,26 +358,27 @@ def test_three_days_of_nothing_but_failures_disable_and_one_success_in_between_d
     assert "for 3 days it did nothing but fail" in keeping.find(letter, hid).disabled_why
 
 
-def test_one_event_that_is_never_taken_is_given_up_and_listed_and_the_others_go_on(letter, receiver):
+def test_one_event_that_is_never_taken_is_given_up_and_listed_and_the_others_go_on(tmp_path, receiver):
     """A receiver that cannot read one body, and takes all others."""
-    rows = add_people(letter, 12)
-    hid = add_hook(letter, receiver.url("/bad"), "reader.*")
-    receiver.behave["/bad"] = 400
-    leave(letter, rows[0])
-    for turn in range(len(WAITS_S) + 1):
-        telling.hand_over(letter)
-        let_pass(letter, DAY_S * 1.3)
-        receiver.behave["/bad"] = 204
-        leave(letter, rows[turn + 1])
-        with letter.store.write() as tx:  # the first one waits, the new one goes
-            first = update(t.hook_event).where(t.hook_event.c.attempts > 0, t.hook_event.c.state == "waiting")
-            tx.execute(first.values(next_at=now(tx) + timedelta(days=1)))
-        assert telling.hand_over(letter) == telling.Told(delivered=1), turn
+    with open_workspace(bare_workspace(tmp_path / "w", receiver.config)) as letter:
+        rows = add_people(letter, 12)
+        hid = add_hook(letter, receiver.url("/bad"), "reader.*")
         receiver.behave["/bad"] = 400
-        let_pass(letter, DAY_S * 1.3)
-    (failed,) = keeping.deliveries(letter, hid, failing=True)
-    assert (failed.state, failed.attempts, failed.status) == ("failed", len(WAITS_S) + 1, 400)
-    assert keeping.find(letter, hid).given_up == 1 and keeping.find(letter, hid).disabled_at is None
+        leave(letter, rows[0])
+        for turn in range(len(WAITS_S) + 1):
+            telling.hand_over(letter)
+            let_pass(letter, DAY_S * 1.3)
+            receiver.behave["/bad"] = 204
+            leave(letter, rows[turn + 1])
+            with letter.store.write() as tx:  # the first one waits, the new one goes
+                first = update(t.hook_event).where(t.hook_event.c.attempts > 0, t.hook_event.c.state == "waiting")
+                tx.execute(first.values(next_at=now(tx) + timedelta(days=1)))
+            assert telling.hand_over(letter) == telling.Told(delivered=1), turn
+            receiver.behave["/bad"] = 400
+            let_pass(letter, DAY_S * 1.3)
+        (failed,) = keeping.deliveries(letter, hid, failing=True)
+        assert (failed.state, failed.attempts, failed.status) == ("failed", len(WAITS_S) + 1, 400)
+        assert keeping.find(letter, hid).given_up == 1 and keeping.find(letter, hid).disabled_at is None
 
 
 # --- where it may go -----------------------------------------------------------------------------------------------------

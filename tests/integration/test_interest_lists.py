@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select as sql
 from sqlalchemy import update
 
-from digest import interests, jobs, join, readers, replay, retention, select, unfinished
+from digest import interests, jobs, join, readers, readiness, replay, retention, select, unfinished
 from digest.addresses import parse
 from digest.admin import interest_lists
 from digest.admin import interest_moves as moves
@@ -305,8 +305,8 @@ def test_no_change_while_an_issue_is_planned_and_no_planning_by_old_lists(letter
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(jobs.issue.Material, "compile", meanwhile)
             with pytest.raises(IssueWaits, match="were changed while"):
-                jobs.readiness.make_ready(opened, done.draft.issue)
-        assert jobs.readiness.make_ready(opened, done.draft.issue).material.interests.get("bowel")
+                readiness.make_ready(opened, done.draft.issue)
+        assert readiness.make_ready(opened, done.draft.issue).material.interests.get("bowel")
 
 
 def test_a_machine_with_an_old_copy_of_the_lists_sends_nothing_by_it(letter, on_both):
@@ -318,9 +318,9 @@ def test_a_machine_with_an_old_copy_of_the_lists_sends_nothing_by_it(letter, on_
         file.write_text(TREE)
         done = jobs.prepare(opened, "monthly")
         with pytest.raises(IssueWaits, match='"bowel".*on this machine'):
-            jobs.readiness.make_ready(opened, done.draft.issue)
+            readiness.make_ready(opened, done.draft.issue)
         file.write_text(new + "# seen by Ann\n")  # edited, and knows what everybody follows
-        assert jobs.readiness.make_ready(opened, done.draft.issue).material.interests.get("bowel")
+        assert readiness.make_ready(opened, done.draft.issue).material.interests.get("bowel")
 
 
 def test_a_file_edited_by_hand_is_compared_and_one_is_chosen(letter):

@@ -4,9 +4,11 @@ import json
 import os
 
 import pytest
+from typer.testing import CliRunner
 
 from digest import audit
 from digest.admin import source_trial, sourcefile, sources
+from digest.cli.commands import app
 from digest.config import load
 from digest.errors import BusyError, ConfigError, SourceError
 from digest.gather import gather
@@ -318,3 +320,18 @@ def test_names_and_kinds():
         (b"words", "text"),
     ):
         assert kind_of(fetch.Page(200, "https://e.example.org", content)) == kind
+
+
+@pytest.mark.parametrize(
+    "words, code, says",
+    [
+        (("show", "nope"), 1, 'no source "nope"'),
+        (("try", "http://10.0.0.1/"), 1, "not a public address"),
+        (("try", "http://10.0.0.1/", "--as", "film"), 2, "feed, page or text"),
+        (("try", "http://10.0.0.1/", "--date-order", "ymd"), 2, "mdy or dmy"),
+        (("try", "http://10.0.0.1/", "--title", "b"), 2, "--item CSS"),
+    ],
+)
+def test_commands_that_are_wrong_say_why(folder, words, code, says):
+    ran = CliRunner().invoke(app, ["sources", *words, "--workspace", str(folder)])
+    assert ran.exit_code == code and says in f"{ran.output} {ran.exception}"

@@ -58,7 +58,7 @@ class Receiver:
 
     @property
     def config(self) -> str:
-        return f'hooks: {{allow: ["127.0.0.1:{self.port}"], timeout_s: 1}}\n'
+        return f'hooks: {{allow: ["127.0.0.1:{self.port}"], timeout_s: 10}}\n'
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         how = self.behave.get(request.path, 204)
@@ -72,7 +72,7 @@ class Receiver:
         if how == "lost":  # it has it, and the answer never comes
             request.connection.shutdown(socket.SHUT_RDWR)
         elif how == "hang":
-            self.done.wait(20)
+            self.done.wait(60)
         elif how == "drip":
             for letter in b"HTTP/1.1 204 Very Slow Indeed, And Slower Still\r\n\r\n":
                 request.wfile.write(bytes([letter]))
@@ -156,7 +156,7 @@ def written(workspace: Workspace) -> list[Any]:
         return list(tx.execute(query))
 
 
-def wait_for(what: Callable[[], object], wait_s: float = 20) -> None:
+def wait_for(what: Callable[[], object], wait_s: float = 60) -> None:
     """Until it is so."""
     end = time.monotonic() + wait_s
     while not what():

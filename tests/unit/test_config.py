@@ -85,6 +85,13 @@ delivery:
             "secret_key: abc\ncadences:",
             "config.yaml:9: secret_key: a secret does not belong in a file; set DIGEST_SECRET_KEY in the environment",
         ),
+        (
+            "cadences:",
+            "login: {oidc: {issuer: 'http://id.example.org', client_id: x}}\ncadences:",
+            'config.yaml:9: login.oidc.issuer: "http://id.example.org" must be an address that begins with https:// '
+            "and has no ? or #, exactly as the provider writes it",
+        ),
+        ("cadences:", "login: {oidc: {issuer: 'https://id.example.org', client_id: x, provision: viewer}}\ncadences:", None),
         ("cadences:", "sources: []\ncadences:", 'config.yaml:9: "sources" stands twice; only one can count'),
         ("newsletter:", "newsletter: [", None),
     ],

@@ -1,6 +1,7 @@
 """The tables. Their history is in ``migrations/``; a test holds both equal."""
 
 from digest.store.schema.accounts import audit, audit_head, person, recovery_code, session
+from digest.store.schema.api import api_answer, api_key
 from digest.store.schema.base import Instant, RowId, meta, metadata
 from digest.store.schema.desk import approval, edit, share
 from digest.store.schema.gathered import also_at, identifier, refusal, revision, source, summary
@@ -31,6 +32,8 @@ __all__ = [
     "Instant",
     "RowId",
     "also_at",
+    "api_answer",
+    "api_key",
     "approval",
     "attempt",
     "audit",

@@ -8,7 +8,7 @@ import binascii
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from digest import staff, totp
+from digest import identities, staff, totp
 from digest.errors import AccountError, StoreError
 from digest.web.admin import guard
 from digest.web.admin.guard import Filled, guarded
@@ -36,6 +36,7 @@ def account(request: Request) -> Response:
         done=_DONE.get(request.query_params.get("done", ""), ""),
         sessions=staff.sessions(workspace, session.person.name),
         here=session.sid,
+        identity=identities.of(workspace, session.person.name),
         codes_left=staff.codes_left(workspace, session.person.name),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -296,11 +296,13 @@ def own_path(text: str) -> str:
 
 
 def sign_in(request: Request, error: Exception) -> Response:
-    """On to the log-in, and back afterwards where that is only a look."""
+    """On to the log-in, and back afterwards: to what was looked at, or to the page that a form was on."""
     assert isinstance(error, SignIn)
     to = error.to
-    if request.method in ("GET", "HEAD") and to in ("/admin/login", "/admin/code"):
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if to in ("/admin/login", "/admin/code"):
+        looked = request.method in ("GET", "HEAD")
+        at = urlsplit(str(request.url) if looked else request.headers.get("referer", "") if same_origin(request) else "")
+        here = at.path + (f"?{at.query}" if at.query else "")
         to += f"?to={quote(here)}" if own_path(here) != "/admin" else ""
     return RedirectResponse(to, status_code=303)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from itertools import islice
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from digest import audit, dispatch, issue, life, operate, outlook, replay
-from digest.admin import issue_figures
+from digest.admin import issue_figures, issue_list
 from digest.model import DONE, UNPLANNED, IssueState
-from digest.store import holding, issues, outcomes, replays
+from digest.store import holding, replays
 from digest.web.admin import guard
 from digest.web.admin.guard import Filled, guarded
 from digest.web.admin.look import page
@@ -49,17 +49,6 @@ STATES = (
 )
 
 
-class Past(NamedTuple):
-    """An issue as the list shows it."""
-
-    name: str
-    state: str
-    due: str
-    planned: int
-    accepted: int
-    held: int
-
-
 @guarded(router, "GET", "/admin/issues", "issues.see")
 def overview(request: Request) -> Response:
     """Coming ones, then past ones, the newest first."""
@@ -67,17 +56,10 @@ def overview(request: Request) -> Response:
     first = _number(request.query_params.get("from", ""))
     with told("The calendar cannot be read"):
         coming = sorted(outlook.upcoming(workspace), key=lambda one: (one.due_at, one.issue))
-    with workspace.store.read() as tx:
-        rows = issues.every(tx)
-        past = []
-        for row in rows[first : first + _PAST]:
-            counted = outcomes.counts(tx, row.id) if row.planned is not None else {}
-            sums = {state.value: count for state, count in counted.items()}
-            accepted, held = sums.get("accepted", 0), sums.get("held", 0) + sums.get("uncertain", 0)
-            state = f"{row.state.value}, paused" if row.paused_at else row.state.value
-            past.append(Past(row.name, state, f"{row.local_date}", row.planned or 0, accepted, held))
-    older = first + _PAST if len(rows) > first + _PAST else None
-    return page(request, "issues.html.j2", coming=coming[:_COMING], known={row.name for row in rows}, past=past, older=older, first=first)
+    found = issue_list.page(workspace, first, _PAST)
+    assert found is not None, "no name was given"
+    older = first + _PAST if found.more else None
+    return page(request, "issues.html.j2", coming=coming[:_COMING], known=found.known, past=found.issues, older=older, first=first)
 
 
 @guarded(router, "GET", "/admin/issues/about/{name}", "issues.see")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -13,8 +12,9 @@ from starlette.responses import Response
 from digest import interests as listed
 from digest.admin import effects, interest_lists, interest_moves
 from digest.admin.effects import Effects
+from digest.admin.interest_lists import mark
 from digest.admin.interest_moves import Lists, Proposal
-from digest.errors import ConfigError, DigestError, StoreError
+from digest.errors import DigestError, StoreError
 from digest.model import Rule
 from digest.store import catalogue
 from digest.web.admin import guard, lists
@@ -168,11 +168,6 @@ def take_import(request: Request, form: Filled) -> Response:
     )  # fmt: skip
 
 
-def mark(proposal: Proposal) -> str:
-    """What a page was shown for: the same only while the lists and the change are the same."""
-    return hashlib.sha256(f"{proposal.old_text}\0{proposal.new_text}".encode()).hexdigest()[:32]
-
-
 def _known(kind: str) -> None:
     if kind not in KINDS:
         raise guard.Refused("No such change", "The interest lists are not changed in that way.", 404)
@@ -206,10 +201,7 @@ def _of_rule(workspace: Workspace, proposal: Proposal) -> Effects:
 
 def _made(workspace: Workspace, proposal: Proposal, shown: Effects | None = None) -> Response:
     with told():
-        shown = shown or interest_lists.show(workspace, proposal)
-        if shown.again:  # the selection itself would have to be broken
-            raise ConfigError(f"{shown.again} readers would get a piece again that they have had")
-        interest_lists.make(workspace, proposal, shown)
+        interest_lists.make(workspace, proposal, shown or interest_lists.show(workspace, proposal))
     return back("/admin/interests", "back" if proposal.takes_back is not None else "made")
 
 

@@ -42,6 +42,7 @@ SECTIONS = (
     Section("Reports", "/admin/reports", "figures.see"),
     Section("People", "/admin/people", "people.see"),
     Section("Webhooks", "/admin/hooks", "hooks.see"),
+    Section("Keys", "/admin/keys", "keys.see"),
     Section("Audit log", "/admin/audit", "audit.see"),
     Section("Settings", "/admin/settings", "settings.see"),
     Section("My account", "/admin/account", "account.own"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from digest import staff
 from digest.accounts import ABOUT
@@ -20,3 +20,9 @@ def overview(request: Request) -> Response:
     person = guard.who(request)
     sessions = len(staff.sessions(guard.acting(request), person.name))
     return page(request, "overview.html.j2", about=ABOUT[person.role], sessions=sessions)
+
+
+@guarded(router, "GET", "/desk", "issues.see")
+def desk(request: Request) -> Response:
+    """The desk is mounted below; people type its address without the slash."""
+    return RedirectResponse("/desk/", status_code=303)

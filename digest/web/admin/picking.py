@@ -12,12 +12,11 @@ import json
 from typing import TYPE_CHECKING
 
 from digest.sources import fetch, trial
-from digest.sources.layout import elements
+from digest.sources.layout import MOST_ELEMENTS, elements
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser
 
-MOST_ELEMENTS = 20_000  # of a page that can be picked; the rest of it is shown all the same
 _TAGS = frozenset(
     "a abbr address article aside b blockquote br caption center cite code dd details dfn div dl dt em figcaption figure footer h1 h2 h3 h4"
     " h5 h6 header hgroup hr i ins del kbd li main mark nav ol p pre q s samp section small span strong sub summary sup table tbody td"

@@ -8,16 +8,15 @@ from datetime import date
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path, Request
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from digest import audit, explain, suppress
 from digest import interests as listed
 from digest import readers as steps
+from digest.admin import reader_edits
 from digest.errors import ConfigError
 from digest.interests import Interests
-from digest.model import Audience, Status, Subscriber
-from digest.subscribe import clean_name
+from digest.model import Audience, Subscriber
 from digest.web.admin import guard
 from digest.web.admin.guard import Filled, guarded
 from digest.web.admin.look import page
@@ -69,11 +68,9 @@ def edit(request: Request, sid: Sid, form: Filled) -> Response:
     one = _reader(workspace, sid)
     try:
         known = listed.load(workspace.path)
-        values = _values(workspace, form)
-        changed = Subscriber.model_validate({**one.model_dump(), **values})
-    except (ConfigError, ValueError) as error:
-        text = "most pieces: a number from 1 to 60, or nothing" if isinstance(error, ValidationError) else str(error)
-        return _edit(request, one, text)
+        changed = reader_edits.checked(workspace, known, one, _values(form))
+    except ConfigError as error:
+        return _edit(request, one, str(error))
 
     def alter(now: Subscriber) -> Subscriber:
         update = {name: getattr(changed, name) for field, names in _ALONE.items() if _typed(form, field) for name in names}
@@ -96,9 +93,7 @@ def pause(request: Request, sid: Sid, form: Filled) -> Response:
             until = date.fromisoformat(text) if text else None
         except ValueError as error:
             raise ConfigError("write the day as YYYY-MM-DD") from error
-        if until is not None and until <= workspace.on:
-            raise ConfigError("that day is not in the future")
-        _alter(workspace, sid, lambda now: _paused(now, until))
+        _alter(workspace, sid, lambda now: reader_edits.paused(now, until, workspace.on))
     return _back(sid, "paused")
 
 
@@ -106,7 +101,7 @@ def pause(request: Request, sid: Sid, form: Filled) -> Response:
 def resume(request: Request, sid: Sid) -> Response:
     """Write to them again."""
     with told():
-        _alter(guard.acting(request), sid, _resumed)
+        _alter(guard.acting(request), sid, reader_edits.resumed)
     return _back(sid, "resumed")
 
 
@@ -158,19 +153,6 @@ def forget(request: Request, sid: Sid, form: Filled) -> Response:
     return back("/admin/readers", "forgotten")
 
 
-def _paused(now: Subscriber, until: date | None) -> Subscriber:
-    """By what they are as it is written: who leaves in that moment has left."""
-    if now.status not in (Status.ACTIVE, Status.PAUSED):
-        raise ConfigError("only who is written to can be paused")
-    return now.model_copy(update={"status": Status.PAUSED, "paused_until": until})
-
-
-def _resumed(now: Subscriber) -> Subscriber:
-    if now.status is not Status.PAUSED:
-        raise ConfigError("they are not paused; whoever has left comes back only by subscribing anew")
-    return now.model_copy(update={"status": Status.ACTIVE, "paused_until": None})
-
-
 def _alter(workspace: Workspace, sid: str, alter: Callable[[Subscriber], Subscriber]) -> None:
     if steps.change(workspace, sid, alter, HOW) is None:
         raise _nobody()
@@ -215,22 +197,13 @@ def _was(one: Subscriber) -> list[tuple[str, str]]:
     return [*alone, *(("audience", word.value) for word in one.audience), ("form", shown), ("most", str(one.max_teasers or ""))]
 
 
-def _values(workspace: Workspace, form: Form) -> dict[str, object]:
-    known = listed.load(workspace.path)
-    chosen = [id.strip().lower() for id in form.one("interests", 4000).split(",") if id.strip()]
-    for id in chosen:
-        if not known.today((id,)):
-            raise ConfigError(f'there is no interest "{id}"')
-    cadence, language = form.one("cadence"), form.one("language")
-    if cadence not in workspace.config.cadences:
-        raise ConfigError("choose one of the cadences")
-    if language and language not in workspace.config.pages.languages:
-        raise ConfigError("choose one of the languages")
+def _values(form: Form) -> dict[str, object]:
+    """The choices in a form."""
     return {
-        "name": clean_name(form.one("name").strip()),
-        "interests": known.today(tuple(dict.fromkeys(chosen))),
-        "cadence": cadence,
-        "language": language,
+        "name": form.one("name"),
+        "interests": [id.strip().lower() for id in form.one("interests", 4000).split(",") if id.strip()],
+        "cadence": form.one("cadence"),
+        "language": form.one("language"),
         "audience": _audience(form, "audience"),
         "plain_text": form.one("form") == "plain",
         "large_print": form.one("form") == "large",

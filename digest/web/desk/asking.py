@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -12,18 +11,21 @@ from starlette.responses import RedirectResponse, Response
 from digest import explain, interests, review
 from digest.desk import compare, impact, pieces
 from digest.errors import ConfigError, DigestError, IssueError
+from digest.lint import edges
 from digest.lint.rule import Level
 from digest.screenshot import WIDTHS
 from digest.web.desk import guard, shown
 from digest.web.desk.guard import Person
 from digest.web.desk.look import base_of, page, table_of
 from digest.web.desk.reading import Filled, Viewer, common, frame_of
+from digest.web.desk.table import Asked
 from digest.web.desk.view import SCHEMES, View, path_segment, tall, view_of
 from digest.web.look import parse_form
 
 router = APIRouter(include_in_schema=False)
 
 Editor = Annotated[Person, Depends(guard.editor)]
+_OTHERS = {"links": edges.dead.id, "spelling": edges.spelling.id, "spam": edges.spam.id}  # who can be asked, and the rule that they answer
 _MOST_BYTES = 256 * 1024  # of an interests.yaml that is tried
 
 
@@ -64,8 +66,20 @@ def why(request: Request, name: str, _: Viewer) -> Response:
 
 @router.get("/issues/{name}/checks")
 def checks(request: Request, name: str, _: Viewer) -> Response:
-    """What the checks find, the errors first."""
-    return _checks(request, name, review_of(request, name))
+    """What the checks find, the errors first; with ``?asked=KEY`` what others said, as long as the issue is what they were asked about."""
+    key = request.query_params.get("asked", "")
+    asked = _asked(request, name, key)
+    if asked is None:
+        return _checks(request, name, review_of(request, name), forgotten=bool(key))
+    return _checks(request, name, review.recalled(table_of(request).workspace(), asked.report), asked=asked, key=key)
+
+
+def _asked(request: Request, name: str, key: str) -> Asked | None:
+    table = table_of(request)
+    found = table.asked(key)
+    if found is None or found.report.issue != name or found.stamp != table.composed(name).stamp:
+        return None
+    return found
 
 
 def review_of(request: Request, name: str, *, fetch: bool = False, spelling: bool = False, spam: bool = False) -> review.Report | None:
@@ -78,7 +92,15 @@ def review_of(request: Request, name: str, *, fetch: bool = False, spelling: boo
 
 
 def _checks(
-    request: Request, name: str, report: review.Report | None, *, status: int = 200, error: str = "", ticked: Sequence[str] = ()
+    request: Request,
+    name: str,
+    report: review.Report | None,
+    *,
+    asked: Asked | None = None,
+    key: str = "",
+    forgotten: bool = False,
+    status: int = 200,
+    error: str = "",
 ) -> Response:
     composed = table_of(request).composed(name)
     by_level = {
@@ -92,9 +114,11 @@ def _checks(
         report=report,
         by_level=by_level,
         accepted=[one for one in report.findings if one.accepted] if report else [],
+        others=asked.others if asked else (),
+        key=key if asked else "",
+        forgotten=forgotten,
         reasons={rule.id: rule.reason for rule in review.ALL_RULES},
         error=error,
-        ticked=ticked,
         done=request.query_params.get("done", ""),
         status=status,
     )
@@ -104,19 +128,27 @@ def _checks(
 def check(request: Request, name: str, person: Editor, form: Filled) -> Response:
     """Let a rule's warnings pass with a word; or check what asks others too."""
     guard.require_own_form(request, person, form.one("token"))
+    here = f"{base_of(request)}/issues/{path_segment(name)}/checks"
     if form.one("do") == "more":
-        asked = form.many("ask")
-        report = review_of(request, name, fetch="links" in asked, spelling="spelling" in asked, spam="spam" in asked)
-        return _checks(request, name, report, ticked=asked)
+        others = tuple(one for one in _OTHERS if one in form.many("ask"))
+        stamp = table_of(request).composed(name).stamp
+        said = review_of(request, name, fetch="links" in others, spelling="spelling" in others, spam="spam" in others)
+        key = table_of(request).keep_asked(Asked(stamp, others, said)) if said is not None and others else ""
+        return RedirectResponse(f"{here}?asked={key}" if key else here, 303)
     workspace = table_of(request).workspace(person.name)
-    report = review_of(request, name)
+    key, rule = form.one("asked"), form.one("rule")
+    if (asked := _asked(request, name, key)) is not None:
+        report: review.Report | None = review.recalled(workspace, asked.report)
+    else:
+        ask = _OTHERS
+        report = review_of(request, name, fetch=rule == ask["links"], spelling=rule == ask["spelling"], spam=rule == ask["spam"])
     if report is None:
         raise IssueError("there is nothing to accept: the issue is not drafted, or cannot be composed")
     try:
-        review.accept(workspace, report, form.one("rule"), form.one("word", 1000))
+        review.accept(workspace, report, rule, form.one("word", 1000))
     except IssueError as error:
-        return _checks(request, name, report, status=422, error=str(error))
-    return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/checks?done=accepted#accepted", 303)
+        return _checks(request, name, report, asked=asked, key=key, status=422, error=str(error))
+    return RedirectResponse(f"{here}?done=accepted{f'&asked={key}' if asked else ''}#accepted", 303)
 
 
 @router.get("/issues/{name}/compare")

@@ -8,9 +8,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
+from digest.compose import phrases, rich, view
 from digest.desk import edits, pieces
+from digest.desk.draft import MAX_SUBJECT, in_words
 from digest.edits import Conflict
 from digest.errors import ConfigError, IssueError
+from digest.readiness import Ready
 from digest.web.desk import guard, shown
 from digest.web.desk.draft import Draft
 from digest.web.desk.guard import Person
@@ -25,6 +28,14 @@ router = APIRouter(include_in_schema=False)
 
 Editor = Annotated[Person, Depends(guard.editor)]
 _LONG = 8000  # characters of a text that a form may bring
+_LIMITS = {
+    "title": view.TITLE,
+    "takeaway": view.TAKEAWAY,
+    "subject": MAX_SUBJECT,
+    "preheader": phrases.PREHEADER_MAX,
+    "note": rich.NOTE,
+    "intro": rich.INTRO,
+}
 
 
 @router.get("/issues/{name}/edit")
@@ -59,10 +70,13 @@ def _page(
         steps=edits.steps(workspace, name)[::-1][:30],
         pieces=pieces.pieces(workspace, ready, table.lines(name).table.readers_of),
         interests=[(one.id, one.label) for one in ready.material.interests.all],
-        done=request.query_params.get("done", ""),
+        done=_said(request.query_params.get("done", "")),
         error=error,
         conflict=conflict,
+        **_both(conflict, ready),
         typed=form,
+        refused=_refused(form) if error and form is not None else None,
+        limits=_LIMITS,
         frame=frame,
         frame_height=height,
         beside=beside,
@@ -79,6 +93,26 @@ def _readable(workspace: Workspace, name: str) -> bool:
     return True
 
 
+def _both(conflict: Conflict | None, ready: Ready) -> dict[str, str]:
+    """What holds now and what was to be set, in words where it is no text that somebody wrote."""
+    if conflict is None or conflict.mine is None:
+        return {}
+    titles = {id: piece.title for id, piece in ready.material.shown.items()}
+    target = conflict.mine.target
+    theirs, mine = (in_words(target, value, titles) for value in (conflict.theirs, conflict.mine.value))
+    if target[0] == "teaser" and conflict.theirs:
+        theirs = "\n".join(f"{part}: {conflict.theirs[part]}" for part in ("title", "takeaway") if conflict.theirs.get(part))
+    elif isinstance(conflict.theirs, str):
+        theirs = conflict.theirs
+    return {"theirs": theirs, "mine": mine}
+
+
+def _refused(form: Form) -> tuple[str, str]:
+    """Which form of the page it was: its fields keep what was typed into them."""
+    do = form.one("do")
+    return do, form.one("interest_id") if do == "intro" else form.one("piece", 600)
+
+
 def _narrow(request: Request) -> View:
     from dataclasses import replace
 
@@ -93,44 +127,45 @@ def change(request: Request, name: str, person: Editor, form: Filled) -> Respons
     workspace = table.workspace(person.name)
     seen = int(form.one("seen")) if form.one("seen").isdecimal() else None
     try:
-        said = _step(workspace, name, form, seen)
+        done = _step(workspace, name, form, seen)
     except Conflict as conflict:
         return _page(request, name, status=409, conflict=conflict, form=form)
     except (IssueError, ConfigError) as error:
         return _page(request, name, status=422, error=str(error), form=form)
     at = form.one("at")
     mark = f"#{quote(at)}" if at else ""
-    return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/edit?done={quote(said)}{mark}", 303)
+    return RedirectResponse(f"{base_of(request)}/issues/{path_segment(name)}/edit?done={quote(done)}{mark}", 303)
 
 
 def _step(workspace: Workspace, name: str, form: Form, seen: int | None) -> str:
-    """Do what the form says; what was done, in a few words."""
+    """Do what the form says; what was done, as `_said` knows it."""
     piece, what = form.one("piece", 600), form.one("do")
     match what:
         case "up" | "down" | "first" | "last":
             _move(workspace, name, piece, what, form, seen)
-            return {"up": "Moved up.", "down": "Moved down.", "first": "Moved to the top.", "last": "Moved to the end."}[what]
         case "place":
             place = form.one("place", 6)
             if not place.isdecimal() or int(place) < 1:
                 raise IssueError("say the place as a number: 1 is the first")
             edits.move(workspace, name, piece, to=int(place), seen=seen)
-            return f"Moved to place {int(place)}."
+            return f"place-{int(place)}"
         case "plain-order":
             edits.reorder(workspace, name, (), seen=seen)
-            return "Back to the order of its own."
+        case "pin" | "exclude" if form.has("only") and not form.many("interest"):
+            if not form.has("had"):
+                raise IssueError(
+                    "tick the interests that this is for; for the whole issue there are “Pin” and “Leave out” beside the piece"
+                )
+            (edits.unpin if what == "pin" else edits.include)(workspace, name, piece, seen=seen)
+            return "none"
         case "pin":
             edits.pin(workspace, name, piece, form.many("interest"), seen=seen)
-            return "Pinned."
         case "unpin":
             edits.unpin(workspace, name, piece, seen=seen)
-            return "No longer pinned."
         case "exclude":
             edits.exclude(workspace, name, piece, form.many("interest"), seen=seen)
-            return "Left out."
         case "include":
             edits.include(workspace, name, piece, seen=seen)
-            return "Back in."
         case "teaser":
             title, takeaway = form.one("title", _LONG).strip(), form.one("takeaway", _LONG).strip()
             own_title, own_takeaway = form.one("own_title", _LONG).strip(), form.one("own_takeaway", _LONG).strip()
@@ -142,32 +177,56 @@ def _step(workspace: Workspace, name: str, form: Form, seen: int | None) -> str:
                 takeaway=takeaway if takeaway and takeaway != own_takeaway else None,
                 seen=seen,
             )
-            return "Rewritten for this issue."
         case "teaser-back":
             edits.teaser(workspace, name, piece, title=None, takeaway=None, seen=seen)
-            return "As the source has it again."
         case "note":
             edits.note(workspace, name, form.one("text", _LONG).replace("\r\n", "\n").strip(), seen=seen)
-            return "Note saved."
         case "subject":
             edits.subject(workspace, name, form.one("text", _LONG).strip(), seen=seen)
-            return "Subject saved."
         case "preheader":
             edits.preheader(workspace, name, form.one("text", _LONG).strip(), seen=seen)
-            return "Preheader saved."
         case "intro":
             edits.intro(workspace, name, form.one("interest_id"), form.one("text", _LONG).replace("\r\n", "\n").strip(), seen=seen)
-            return "Introduction saved."
         case "undo":
             edits.undo(workspace, name, seen=seen)
-            return "Taken back."
         case "redo":
             edits.redo(workspace, name, seen=seen)
-            return "Done again."
         case "import":
             edits.import_(workspace, name, form.one("text", 60_000), seen=seen)
-            return "Taken in."
-    raise HTTPException(400)
+        case _:
+            raise HTTPException(400)
+    return what
+
+
+_DONE = {
+    "up": "Moved up.",
+    "down": "Moved down.",
+    "first": "Moved to the top.",
+    "last": "Moved to the end.",
+    "plain-order": "Back to the order of its own.",
+    "pin": "Pinned.",
+    "unpin": "No longer pinned.",
+    "exclude": "Left out.",
+    "include": "Back in.",
+    "none": "No longer for some interests alone.",
+    "teaser": "Rewritten for this issue.",
+    "teaser-back": "As the source has it again.",
+    "note": "Note saved.",
+    "subject": "Subject saved.",
+    "preheader": "Preheader saved.",
+    "intro": "Introduction saved.",
+    "undo": "Taken back.",
+    "redo": "Done again.",
+    "import": "Taken in.",
+}
+
+
+def _said(done: str) -> str:
+    """What was done, in a few words. An address can only name it: words of its own would be shown as ours."""
+    place = done.removeprefix("place-")
+    if place != done and place.isascii() and place.isdecimal() and len(place) <= 6:
+        return f"Moved to place {place}."
+    return _DONE.get(done, "")
 
 
 def _move(workspace: Workspace, name: str, piece: str, where: str, form: Form, seen: int | None) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from jinja2 import Environment
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 from digest.web import look as readers_pages
@@ -44,6 +46,7 @@ def environment() -> Environment:
     made = readers_pages.templates_in(Path(__file__).parent / "pages")
     made.filters["kb"] = lambda size: f"{size / 1024:.0f} KB"
     made.filters["segment"] = path_segment
+    made.filters["sentence"], made.filters["coded"] = sentence, coded
     made.filters["words"] = lambda value: str(value).replace("_", " ")
     return made
 
@@ -69,6 +72,17 @@ def count(n: int, word: str, many: str = "") -> str:
     return f"{n:,} {word if n == 1 else many or word + 's'}"
 
 
+def coded(text: str) -> Markup:
+    """A text of ours with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def sentence(text: str) -> Markup:
+    """The same as a sentence: an error begins small and ends without a stop. What is a name (of a file, a rule) stays as it is."""
+    named = not text.partition(" ")[0].rstrip(",:;").isalpha()
+    return coded(f"{text[:1] if named else text[:1].upper()}{text[1:]}{'' if text[-1:] in '.?!…' else '.'}")
+
+
 def page(request: Request, name: str, /, *, status: int = 200, **data: Any) -> Response:
     """A page from its template."""
     return HTMLResponse(render(request, name, **data), status_code=status)
@@ -91,6 +105,7 @@ def render(request: Request, name: str, /, **data: Any) -> str:
             may_edit=person is not None and person.role >= Role.EDITOR,
             may_approve=person is not None and person.role >= Role.APPROVER,
             may_see_readers=person is not None and person.role >= Role.ADMIN,
+            csrf=person.session if person is not None and table.web else "",
             token=form_token(person) if person is not None else "",
             newsletter=workspace.config.newsletter,
             zone=workspace.zone,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from digest import config, interests
@@ -25,6 +25,7 @@ from digest.errors import ConfigError, DigestError, RenderError
 from digest.issue import compiled_of, is_frozen
 from digest.problems import Problem
 from digest.readiness import Ready
+from digest.review import Report
 from digest.store import catalogue, edits, fingerprint, issues, people
 from digest.web.desk.draft import Draft, Saved, draft_of, in_one_language, saved
 from digest.web.desk.lines import Lines, lines_of
@@ -84,6 +85,14 @@ class Composed:
     wrong: tuple[Wrong, ...] = ()
 
 
+class Asked(NamedTuple):
+    """What the checks said with others asked, too: which of them (``links``, ``spelling``, ``spam``), of which state of the issue."""
+
+    stamp: str
+    others: tuple[str, ...]
+    report: Report
+
+
 class Table:
     """One workspace on a desk. ``live``: what the folders hold counts at once, as on the editor's own machine. ``web``: who
     sits there has logged in, and is not the account that the server runs under.
@@ -92,7 +101,7 @@ class Table:
     """
 
     def __init__(self, workspace: Workspace, *, live: bool, web: bool = False, on: date | None = None) -> None:
-        self.opened, self._on, self.live, self._web = workspace, on, live, web
+        self.opened, self._on, self.live, self.web = workspace, on, live, web
         self._config: tuple[int, config.Config] = (_changed_at(workspace.path / CONFIG), workspace.config)
         self._files: tuple[str, Saved] = ("", Saved())
         self._lock = threading.Lock()
@@ -101,6 +110,7 @@ class Table:
         self._good = Recent[Ready](_KEPT)
         self._editions = Recent[tuple[str, Lines]](_KEPT)
         self._readers = Recent[str](_READERS)
+        self._asked = Recent[Asked](_KEPT)
         self.config_wrong: tuple[Wrong, ...] = ()
         self.last_looked_at = ""
 
@@ -116,7 +126,7 @@ class Table:
                     self._config, self.config_wrong = (stamp, config.load(opened.path)), ()
                 except ConfigError as error:
                     self._config = (stamp, self._config[1])
-                    self.config_wrong = tuple(_wrong(Problem(file=CONFIG, text=line), opened.path) for line in str(error).split("\n"))
+                    self.config_wrong = tuple(_wrong(_of_config(line), opened.path) for line in str(error).split("\n"))
             current = self._config[1]
         zone, clock = current.newsletter.timezone, datetime.now(UTC)
         return replace(
@@ -125,7 +135,7 @@ class Table:
             on=self._on or clock.astimezone(ZoneInfo(zone)).date(),
             at=end_of_day(self._on, zone) if self._on else clock,
             who=who or opened.who,
-            web=self._web,
+            web=self.web,
         )
 
     def _stamp(self, workspace: Workspace, name: str) -> str:
@@ -234,6 +244,18 @@ class Table:
         kept = self._editions.get(name)
         return kept[1] if kept is not None else None
 
+    # --- what others were asked ------------------------------------------------------------------------------------------
+
+    def keep_asked(self, asked: Asked) -> str:
+        """A key for what others said: asking takes long, and a word about it is about what was shown."""
+        key = secrets.token_hex(8)
+        self._asked.put(key, asked)
+        return key
+
+    def asked(self, key: str) -> Asked | None:
+        """What was kept under a key."""
+        return self._asked.get(key)
+
     # --- people picked by address ----------------------------------------------------------------------------------------
 
     def pick(self, address: str) -> str:
@@ -285,6 +307,11 @@ def problem_of_config(line: str) -> Problem:
     if found is None:
         return Problem(file="", text=line)
     return Problem(file=found[1], line=int(found[2] or 0), text=found[3])
+
+
+def _of_config(line: str) -> Problem:
+    found = problem_of_config(line)  # which names the file itself where it knows the line
+    return found if found.file else Problem(file=CONFIG, text=line)
 
 
 def _wrong(problem: Problem, workspace: Path) -> Wrong:

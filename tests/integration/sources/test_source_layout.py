@@ -11,7 +11,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from digest import config
 from digest.sources import Context, fetch, pick
-from digest.sources.layout import Layout, elements, is_date, places
+from digest.sources.layout import MOST_ELEMENTS, Layout, elements, is_date, places
 from digest.sources.page import are_cut, harvest
 from digest.sources.text import whole
 from tests.support.listings import FOOT, HEAD, MENU, SEED, listings, seed_page
@@ -45,7 +45,7 @@ def clicks(html, roles, nth):
 @pytest.mark.parametrize("roles", ROLES, ids=" ".join)
 def test_a_click_on_parts_of_one_piece_gathers_all_of_them_whichever_piece_it_is(name, roles):
     page = SHAPES[name]
-    for nth in range(len(page.pieces)):
+    for nth in (0, 2, len(page.pieces) - 1):
         found = pick.propose(LexborHTMLParser(page.html), clicks(page.html, roles, nth))
         assert pieces(page.html, found.layout) == page.pieces
         assert found.complete == len(page.pieces)
@@ -82,7 +82,7 @@ def test_the_first_users_page():
     assert len(whole_titles) == 6 and whole_titles[0][0].endswith("daily…")  # and no half word as the site cut it
     assert pieces(page.html, pick.repeated(LexborHTMLParser(page.html))[0].layout) == whole_titles
     for roles in ROLES:
-        for nth in range(6):
+        for nth in (0, 3, 5):
             found = pick.propose(LexborHTMLParser(page.html), clicks(page.html, roles, nth))
             assert pieces(page.html, found.layout) == whole_titles
 
@@ -129,6 +129,19 @@ def test_what_stands_alone_is_no_listing():
     with pytest.raises(pick.NoLayout, match="nothing else on the page is like that"):
         pick.propose(parsed, {"title": next(n for n, node in enumerate(elements(parsed)) if node.tag == "h1")})
     assert pick.repeated(parsed) == []
+
+
+def test_a_page_beyond_all_measure_is_not_worked_out():
+    parsed = LexborHTMLParser("<ul>" + "<li>x" * MOST_ELEMENTS)
+    assert pick.repeated(parsed) == []
+    with pytest.raises(pick.NoLayout, match="too large"):
+        pick.propose(parsed, {"title": 4})
+
+
+def test_a_long_list_is():
+    rows = "".join(f"<li><b>A title number {n}</b> <i>2026-04-01</i> <a href=/{n}>More</a>" for n in range(1500))
+    [found] = pick.repeated(LexborHTMLParser(f"<ul>{rows}</ul>"))
+    assert (found.pieces, found.complete) == (1500, 1500)
 
 
 def test_control_a_menu_has_no_dates_and_is_not_taken_for_the_listing():

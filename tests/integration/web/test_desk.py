@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from digest import audit, readiness
 from digest.accounts import Role as StaffRole
 from digest.errors import IssueError
+from digest.lint import edges
 from digest.store import now, people
 from digest.store import schema as t
 from digest.web.desk import guard
@@ -296,15 +297,21 @@ def test_what_one_reader_gets_is_for_who_may_see_readers_and_a_look_is_recorded(
 def test_in_digest_serve_a_viewer_looks_and_an_approver_approves_after_the_password_again(tmp_path):
     with serving(make_desk_folder(tmp_path / "w")) as site:
         people = {role: add(site, role.value, role) for role in (StaffRole.VIEWER, StaffRole.EDITOR, StaffRole.APPROVER)}
+        assert Browser(site).get("/desk").headers["location"] == "/admin/login?to=/desk"
         asked = Browser(site).get(f"/desk{ISSUE}")
         assert (asked.status, asked.headers["location"]) == (303, f"/admin/login?to=/desk{ISSUE}")
         browsers = {role: Browser(site).enter(person) for role, person in people.items()}
+        assert browsers[StaffRole.VIEWER].get("/desk").headers["location"] == "/desk/"
         with site.open() as workspace, workspace.store.write() as tx:
             tx.execute(update(t.session).values(fresh_at=now(tx) - timedelta(hours=1)))
         for role, browser in browsers.items():
             page = browser.get(f"/desk{ISSUE}/approve")
             content, token = (re.search(rf'name="{name}" value="(\w+)"', page.text) for name in ("content_hash", "token"))
             assert (content is not None) is (role is StaffRole.APPROVER)
+            assert (
+                'href="/admin"' in page.text
+                and f'action="/admin/logout" class="who"><input type="hidden" name="csrf" value="{browser.csrf}"' in page.text
+            )
             assert "Piece one" in browser.get(f"/desk{ISSUE}/why").text and browser.get(f"/desk{ISSUE}").status == 200
             if content is None:
                 assert browser.post(f"/desk{ISSUE}/edit", {"do": "subject", "text": "x"}).status == 403
@@ -318,6 +325,10 @@ def test_in_digest_serve_a_viewer_looks_and_an_approver_approves_after_the_passw
             proved = browser.post("/admin/again", {"to": f"/desk{ISSUE}", "again_password": PASSWORD})
             assert (proved.status, proved.headers["location"]) == (303, f"/desk{ISSUE}")
             assert browser.post(f"/desk{ISSUE}/approve", form).headers["location"].endswith("?done=approved")
+            page = browser.get(f"/desk{ISSUE}/approve?done=approved").text
+            assert page.count("Approved as it is now") == 1 and 'name="content_hash"' not in page
+            browser.post("/admin/logout")
+            assert browser.get(f"/desk{ISSUE}").status == 303
         with site.open() as workspace:
             (told,) = audit.page(workspace, action="issue.approve")
         assert told.who == "approver" and "account" not in told.detail
@@ -443,7 +454,7 @@ def test_a_link_shows_the_draft_until_it_is_taken_back(desk):
     from tests.support.site import serving
 
     answer = desk.post(f"{ISSUE}/share", {"do": "make", "days": "3", "edition": ""})
-    url = re.search(r'value="https://letter.example.org(/[^"]+)"', answer.text)[1]
+    url = re.search(r'id="link-out">https://letter.example.org(/[^<]+)<', answer.text)[1]
     assert desk.post(f"{ISSUE}/share", {"do": "make", "days": "400"}).status == 422
     with serving(desk.folder) as site:
         page = site.get(url)
@@ -468,6 +479,91 @@ def test_other_rules_can_be_tried_and_nothing_is_saved(desk):
     for answer in (desk.post("/rules", {"text": bomb}), desk.edit("import", text=bomb)):
         assert answer.status == 422 and "anchors" in answer.text
     assert file.read_text() == before
+
+
+def test_an_undo_that_comes_second_is_told_what_it_would_have_met(desk):
+    seen = int(re.search(r'name="seen" value="(\d+)"', desk.get(f"{ISSUE}/edit").text)[1])
+    desk.edit("subject", text="Somebody's subject")
+    answer = desk.edit("undo", seen=seen)
+    assert answer.status == 409 and "Nothing was changed" in answer.text and "Somebody&#39;s subject" in answer.text
+    assert "as the source has it" not in answer.text and "Put mine in its place" not in answer.text
+    assert desk.edit("undo", seen=seen + 1).status == 303
+    # A pin, an exclusion, an order: in words, not as a text that nobody wrote.
+    for do in ("pin", "unpin"):
+        assert desk.edit(do, piece="one").status == 303
+    answer = desk.edit("pin", piece="one", seen=seen)
+    assert answer.status == 409 and "unpinned &#34;Piece one&#34;" in answer.text and "Put mine in its place" in answer.text
+    desk.edit("exclude", piece="one")
+    answer = desk.edit("exclude", piece="one", interest="gut", seen=seen)
+    assert answer.status == 409 and "excluded &#34;Piece one&#34; under gut" in answer.text
+    for do in ("include", "unpin"):
+        assert desk.edit(do, piece="one").status == 303
+
+
+def test_what_is_refused_stands_in_its_field_with_its_length(desk):
+    long = "w" * 251
+    answer = desk.edit("teaser", piece="one", title="My own title", takeaway=long)
+    assert answer.status == 422
+    id = desk_id(desk, "Piece one")
+    for given, where in (({"piece": id, "title": "My own title", "takeaway": long}, "teaser"), ({"text": "s" * 151}, "subject")):
+        page = desk.edit(where, **given).text
+        assert "Not saved" in page and "still stands in its field" in page
+        for text in (value for name, value in given.items() if name != "piece"):
+            field = re.search(rf'<(?:input type="text"|textarea)[^>]*(?:value="{text}"[^>]*>|>\s*{text}<)', page)
+            assert field and "data-saved=" in field[0], where
+    assert "251 characters: too long, at most 200" in desk.edit("teaser", piece=id, title="", takeaway=long).text
+
+
+def desk_id(desk, title):
+    return re.search(rf'data-piece="([^"]+)"(?:(?!<li)[\s\S])*?<p class="subject">{title}', desk.get(f"{ISSUE}/edit").text)[1]
+
+
+def test_some_interests_with_none_ticked_is_not_the_whole_issue(desk):
+    id = desk_id(desk, "Piece three")
+
+    def boxes(do):
+        return [tick for tick in re.findall(r"<input type=\"checkbox\"[^>]*>", desk.get(f"{ISSUE}/edit").text) if f'id="{do}-' in tick]
+
+    for do in ("exclude", "pin"):
+        answer = desk.edit(do, piece=id, only="some")
+        assert answer.status == 422 and "tick the interests" in answer.text.lower()
+        assert desk.edit(do, piece=id, only="some", interest="gut").status == 303
+        assert sum(" checked" in box for box in boxes(do)) == 1
+        assert desk.edit(do, piece=id, only="some", had="some").status == 303
+        assert not any(" checked" in box for box in boxes(do))
+    assert ">left out<" not in desk.get(f"{ISSUE}/edit").text
+    desk.edit("exclude", piece=id)
+    assert "no interest takes it" not in desk.get(f"{ISSUE}/edit").text
+    desk.edit("include", piece=id)
+
+
+def test_an_address_puts_no_words_into_our_mouth(desk):
+    for page in ("edit", "checks", "approve"):
+        assert 'class="saved" role="status"' not in desk.get(f"{ISSUE}/{page}?done=You%20have%20been%20chosen").text, page
+    assert "Moved to place 2." in desk.get(f"{ISSUE}/edit?done=place-2").text
+
+
+def test_what_others_find_can_be_accepted_and_is_not_asked_twice(desk, monkeypatch):
+    times = []
+
+    def dead_links(*_):
+        times.append(1)
+        return [edges.Found("answers 404", "https://www.example.org/gone")]
+
+    monkeypatch.setattr(edges, "dead_links", dead_links)
+    asked = desk.post(f"{ISSUE}/checks", {"do": "more", "ask": "links"})
+    assert asked.status == 303
+    page = desk.get(asked.headers["location"]).text
+    assert "https://www.example.org/gone" in page and re.search(r'value="links" checked', page)
+    key = re.search(r'name="asked" value="(\w+)"', page)[1]
+    taken = desk.post(f"{ISSUE}/checks", {"do": "accept", "rule": "link-dead", "word": "Known", "asked": key})
+    assert taken.status == 303
+    page = desk.get(taken.headers["location"].partition("#")[0]).text
+    assert "Accepted and recorded" in page and "Known (" in page and len(times) == 1
+    # Where the desk has forgotten what it showed, it says so, and asks anew for a word about it.
+    assert "ask them again" in desk.get(f"{ISSUE}/checks?asked=gone").text
+    again = desk.post(f"{ISSUE}/checks", {"do": "accept", "rule": "link-dead", "word": "Known", "asked": "gone"})
+    assert again.status == 422 and "that waits for a word" in again.text and len(times) == 2
 
 
 def test_the_order_of_the_list_is_that_of_before_and_next(desk):
@@ -503,7 +599,8 @@ def test_two_issues_stand_beside_each_other_as_one_asks(desk):
 
 
 def test_what_others_were_asked_is_told_and_stays_ticked(desk):
-    page = desk.post(f"{ISSUE}/checks", {"do": "more", "ask": ["spelling", "spam"]}).text
+    asked = desk.post(f"{ISSUE}/checks", {"do": "more", "ask": ["spelling", "spam"]})
+    page = desk.get(asked.headers["location"]).text
     for rule, box in (("spelling", "ask-spelling"), ("spam-score", "ask-spam")):
         assert re.search(rf"<code>{rule}</code> (asked|not checked): ", page), rule
         assert re.search(rf'id="{box}"[^>]* checked', page)
@@ -539,8 +636,9 @@ HEADER = "templates/parts/header.mjml.j2"
         (HEADER, "<mj-section", "{% if %}<mj-section", f"{HEADER}:"),
         ("subscribers/interests.yaml", "- id: gut", "- id: [gut", "interests.yaml"),
         ("config.yaml", "newsletter:", "newspaper:", "unknown key"),
+        ("config.yaml", "cadences:", "selection: {max_teaser: 3}\ncadences:", "max_teasers?"),
     ],
-    ids=["endless", "memory", "mjml", "include", "syntax", "interests", "config"],
+    ids=["endless", "memory", "mjml", "include", "syntax", "interests", "config", "key"],
 )
 def test_what_cannot_be_composed_is_explained_and_the_last_good_state_stays(desk, file, old, new, says):
     assert "Piece one" in desk.mail(EVERYTHING).text
@@ -553,6 +651,7 @@ def test_what_cannot_be_composed_is_explained_and_the_last_good_state_stays(desk
         for page in (EVERYTHING, ISSUE, *others):
             answer = desk.get(page)
             assert answer.status == 200 and says in answer.text, page
+            assert f"{file}: {file}" not in answer.text and file.capitalize() not in answer.text and "?." not in answer.text
             assert '<span class="it">' not in answer.text or re.search(r'<span class="it">[^\n]*</span>\n', answer.text), page
         assert "Piece one" in desk.mail(EVERYTHING).text
     finally:

@@ -3,17 +3,20 @@
 import json
 import re
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import update
 
-from digest import audit, identities, oidc_wire, staff
+from digest import audit, doctor, identities, oidc, oidc_wire, staff
 from digest.accounts import Role
+from digest.config import Oidc
 from digest.errors import AccountError
+from digest.oidc import Claims, Refusal
 from digest.store import now
 from digest.store import schema as t
+from digest.workspace import open_workspace
 from tests.support.oidc_provider import CLIENT, SECRET, Keys, b64, pem, providing, public_ec, public_rsa, signed
 from tests.support.site import make_site_folder, serving
 from tests.support.staff import PASSWORD, Browser, add, code_of
@@ -458,3 +461,35 @@ def test_without_it_there_is_nothing(tmp_path):
         add(site, "ann")
         assert [Browser(site).get(path).status for path in ("/admin/oidc", "/admin/oidc/back?code=x&state=y")] == [404, 404]
         assert "Log in with" not in Browser(site).get("/admin/login").text
+
+
+def test_links_on_either_database(on_both, tmp_path):
+    rules = Oidc(issuer="https://id.example.org", client_id="x", email_domains=("example.org",), provision=Role.VIEWER)
+    ann = Claims(issuer=rules.issuer, subject="1", email="ann@example.org", preferred="ann")
+    with open_workspace(make_site_folder(tmp_path / "w")) as workspace:
+        staff.add(workspace, "nora", Role.ADMIN, PASSWORD)
+        identities.expect(workspace, "nora", "ann@example.org")
+        identities.expect(workspace, "nora", "ANN@example.org")  # again, and spelt otherwise
+        assert [identities.person_of(workspace, ann, rules).name for _ in range(2)] == ["nora", "nora"]
+        identities.expect(workspace, "nora", "nora@example.org")  # another address: what was linked counts no more
+        assert identities.person_of(workspace, ann, rules).name == "ann"
+        with pytest.raises(Refusal):
+            identities.person_of(workspace, ann.model_copy(update={"subject": "2"}), rules, only_linked=True)
+        begun = oidc.begin("/admin", datetime.now(UTC))
+        assert [identities.use_once(workspace, begun) for _ in range(2)] == [True, False]
+        assert identities.unlink(workspace, "ann") and identities.of(workspace, "ann") is None
+
+
+def test_the_doctor_asks_whether_it_would_do(provider, tmp_path, monkeypatch):
+    folder = make_site_folder(tmp_path / "w", config(provider, ", secret_file: client.secret"))
+    (folder / "client.secret").write_text(SECRET)
+    (folder / "client.secret").chmod(0o644)
+
+    def found():
+        return [(one.level, one.text) for one in doctor.examine_all(folder) if one.about == "log-in"]
+
+    assert [level for level, _ in found()] == ["error", "ok"]  # others can read the secret
+    (folder / "client.secret").chmod(0o600)
+    assert found() == [("ok", f"{provider.url} answers")]
+    provider.described = {"issuer": "https://evil.example.org"}
+    assert [level for level, _ in found()] == ["error"] and "calls itself by another name" in found()[0][1]
