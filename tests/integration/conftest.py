@@ -22,6 +22,14 @@ def _rendering():
         yield
 
 
+@pytest.fixture(autouse=True)
+def _umask():
+    """Commands that write what nobody else may read set it for their process, which here is everybody's."""
+    os.umask(0o022)
+    yield
+    os.umask(0o022)
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server of these tests' own."""
