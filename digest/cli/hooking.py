@@ -77,7 +77,7 @@ def hooks_test(hid: Hid, workspace: Folder = HERE) -> None:
     from digest.hooks import keeping
 
     with open_(workspace) as opened:
-        answer = keeping.test(opened, hid)
+        answer = keeping.send_test(opened, hid)
     if answer.status is None or not 200 <= answer.status < 300:
         fail(f"the test failed: {keeping.said(answer)}")
     typer.echo(f"Handed over: {keeping.said(answer)}.")

@@ -119,7 +119,7 @@ def rotate(workspace: Workspace, hid: str) -> tuple[Hook, str, datetime]:
     return one, secret, until
 
 
-def test(workspace: Workspace, hid: str) -> Answer:
+def send_test(workspace: Workspace, hid: str) -> Answer:
     """Hand over one event of the kind `hook.test`, once and now, whether or not the hook is enabled. Changes nothing here.
 
     Raises:

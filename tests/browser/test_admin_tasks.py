@@ -295,6 +295,7 @@ def test_a_second_factor_set_up_and_used(site, fresh_page, with_hand):
     page.keyboard.type(code_of(secret))
     hand.go("Log in")
     page.get_by_role("heading", name=f"Hello {name}").wait_for()
+    assert page.url == site.url + "/admin"
 
 
 @HANDS

@@ -204,7 +204,7 @@ def test_signatures_check_also_while_the_secret_is_replaced_and_no_longer(letter
     _, body, sent = receiver.got[0]
     assert [Webhook(one).verify(body, sent)["type"] for one in (new, old)] == ["reader.left"] * 2
     let_pass(letter, DAY_S + 60)
-    assert keeping.test(letter, made.hid).status == 204
+    assert keeping.send_test(letter, made.hid).status == 204
     _, body, sent = receiver.got[1]
     assert Webhook(new).verify(body, sent)["type"] == "hook.test" and sent["webhook-signature"].count("v1,") == 1
 
@@ -215,7 +215,7 @@ def test_secrets_and_addresses_lie_sealed_and_survive_a_new_key(letter, receiver
         raw = tx.execute(t.hook.select()).one()
     assert all(word not in bytes(raw.secret) + bytes(raw.url) for word in (secret.encode(), b"hush"))
     keys.rotate(letter)
-    assert keeping.test(letter, made.hid[:3]).status == 204
+    assert keeping.send_test(letter, made.hid[:3]).status == 204
     path, body, sent = receiver.got[0]
     assert path == "/hook?key=hush" and Webhook(secret).verify(body, sent)
     assert "hush" not in keeping.place(keeping.find(letter, made.hid))
@@ -459,7 +459,7 @@ def test_a_removed_hook_takes_what_waited_with_it(letter, receiver):
     leave(letter, row)
     assert keeping.remove(letter, hid).waiting == 1
     assert keeping.every(letter) == [] and written(letter) == []
-    for act in (keeping.remove, keeping.enable, keeping.disable, keeping.rotate, keeping.test, keeping.find):
+    for act in (keeping.remove, keeping.enable, keeping.disable, keeping.rotate, keeping.send_test, keeping.find):
         with pytest.raises(HookError, match="no webhook"):
             act(letter, hid)
 

@@ -90,11 +90,11 @@ def _one(request: Request, hook: Hook, tried: str = "", good: bool = False) -> R
 
 
 @guarded(router, "POST", "/admin/hooks/{hid}/test", "hooks.change")
-def test(request: Request, hid: Hid) -> Response:
+def send_test(request: Request, hid: Hid) -> Response:
     """Hand over one event that says it is a test; what came of it is shown."""
     hook = _find(request, hid)
     with told():
-        answer = keeping.test(guard.acting(request), hook.hid)
+        answer = keeping.send_test(guard.acting(request), hook.hid)
     good = answer.status is not None and 200 <= answer.status < 300
     return _one(request, hook, keeping.said(answer), good)
 

@@ -80,7 +80,7 @@ def approve(request: Request, name: str, person: Approver, form: Filled) -> Resp
 
 
 @router.post("/issues/{name}/editions/{which}/test")
-def test(request: Request, name: str, which: str, person: Editor, form: Filled) -> Response:
+def send_test(request: Request, name: str, which: str, person: Editor, form: Filled) -> Response:
     """One message to the editor, marked as a test."""
     guard.require_own_form(request, person, form.one("token"))
     table = table_of(request)
