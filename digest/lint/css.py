@@ -80,7 +80,7 @@ def _pieces(css: str, separator: str) -> Iterator[str]:
 
 @functools.lru_cache(64)
 def style_rules(css: str) -> tuple[StyleRule, ...]:
-    """All rules of a style sheet in order; at-rules without a block are left out (`at_rules` has them)."""
+    """All rules of a style sheet in order; at-rules without a block are left out."""
     return tuple(_rules(re.sub(r"/\*.*?\*/|<!--|-->", "", css, flags=re.S), ()))
 
 
@@ -107,11 +107,6 @@ def _closing(css: str, opened: int) -> int:
         if depth == 0:
             return at
     return len(css)
-
-
-def at_rules(css: str) -> list[str]:
-    """The names of all at-rules, such as ``import``."""
-    return [name.lower() for name in re.findall(r"@([a-z-]+)", css, re.I)]
 
 
 @functools.lru_cache(2048)

@@ -160,7 +160,7 @@ def read_off(of: Shape, chosen: Mapping[Role, LexborNode]) -> Found | None:
     parts: dict[Role, str] = {}
     mine: dict[Role, LexborNode] = {**chosen}
     for role in ("date", "title", "link", "takeaway"):
-        node = chosen.get(role) or _seems(role, of.mine, mine, samples)
+        node = chosen.get(role) or _seems(role, of.mine, mine)
         if node is None:
             continue
         around = _piece_with(node, of) if role in chosen else of.mine
@@ -227,7 +227,7 @@ def places(html: LexborHTMLParser, layout: Layout) -> dict[str, list[int]]:
 # --- guessing ------------------------------------------------------------------------------------------------------------
 
 
-def _seems(role: Role, mine: Piece, known: Mapping[Role, LexborNode], samples: Sequence[Piece]) -> LexborNode | None:
+def _seems(role: Role, mine: Piece, known: Mapping[Role, LexborNode]) -> LexborNode | None:
     if role == "date":
         return _date(mine)
     if role == "title":

@@ -11,7 +11,6 @@ from urllib.parse import quote, urlencode
 from digest.desk.editions import Sort
 from digest.lint import simulate
 from digest.lint.letter import Letter
-from digest.screenshot import WIDTHS
 
 NARROWEST, WIDEST = 200, 2000
 _HIGHEST = 40_000
@@ -51,11 +50,6 @@ class View:
     def but(self, **changes: object) -> str:
         """The query of the same view with something else."""
         return "?" + replace(self, **changes).query  # type: ignore[arg-type]
-
-    @property
-    def standard(self) -> bool:
-        """Whether the width is one of the usual ones."""
-        return self.width in WIDTHS
 
 
 def view_of(query: Mapping[str, str]) -> View:
