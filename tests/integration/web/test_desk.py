@@ -140,7 +140,7 @@ def test_every_route_asks_who_it_is_and_each_role_may_what_its_own_is(table):
         "change": Role.EDITOR,
         "draft": Role.EDITOR,
         "check": Role.EDITOR,
-        "test": Role.EDITOR,
+        "send_test": Role.EDITOR,
         "make_link": Role.EDITOR,
         "approve": Role.APPROVER,
     }
