@@ -6,13 +6,11 @@ import os
 import tempfile
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from digest.compose.render import kept_ready
 from digest.store import open_store
-from digest.store.schema import metadata
-from tests.support.postgres import NoServer, Server, start_server
+from tests.support.postgres import NoServer, Server, empty, start_server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,19 +49,10 @@ def _migrated(postgres):
     return dsn
 
 
-def _empty(dsn):
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SET lock_timeout = '10s'")
-        connection.execute("SET session_replication_role = replica")  # else the audit log refuses to be emptied
-        emptied = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables))
-        numbers = "SELECT setval(c.oid, 1, false) FROM pg_class c WHERE c.relkind = 'S'"
-        connection.execute(f"{emptied}; {numbers}")
-
-
 @pytest.fixture
 def postgres_url(_migrated):
     """A database with our tables and nothing in them, its numbers beginning at 1."""
-    _empty(_migrated)
+    empty(_migrated)
     return _migrated
 
 
@@ -71,7 +60,7 @@ def postgres_url(_migrated):
 def own_postgres_url(postgres, _migrated):
     """The same, for all tests of a file and for nobody else."""
     made = postgres.database(_migrated)
-    _empty(made)
+    empty(made)
     return made
 
 

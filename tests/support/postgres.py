@@ -24,6 +24,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from digest.store.schema import metadata
+
 _NAMES = itertools.count(1)
 USER = "digest_tests"
 # Sorting by bytes, so that an order in a test does not depend on where it runs. Commits are kept, as the program demands it.
@@ -164,3 +166,13 @@ def start_server() -> Server:
         NoServer: not at all.
     """
     return Server(os.environ.get("DIGEST_TEST_POSTGRES", ""))
+
+
+def empty(dsn):
+    """Nothing in any of our tables."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '10s'")
+        connection.execute("SET session_replication_role = replica")  # else the audit log refuses to be emptied
+        emptied = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables))
+        numbers = "SELECT setval(c.oid, 1, false) FROM pg_class c WHERE c.relkind = 'S'"
+        connection.execute(f"{emptied}; {numbers}")
