@@ -48,37 +48,48 @@ class Throttle:
 
 
 class SharedThrottle:
-    """The same over several processes and machines: all book their share of one row, in chunks of about ``CHUNK_S``.
+    """The same over several processes and machines: all book their share of one row, each about what it will use in ``CHUNK_S``.
 
     ``book`` takes a number of messages and gives the seconds from now until the first of them may go (below 0: it could have gone
-    already). What was booked and not used within a second after its time is lost, so that nobody saves up.
+    already). What was booked and not used within a second after it was booked, and after its time, is lost: nobody saves up.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float], book: Callable[[int], float]) -> None:
         self.per_second = per_minute / 60
         self._clock, self._book = clock, book
-        self._chunk = max(1, round(self.per_second * CHUNK_S))
         self._next_at, self._left = 0.0, 0
+        self._booked_at, self._used = clock(), 0
         self._lock = threading.Lock()
 
     def wait_s(self, messages: int) -> float:
         """Book ``messages`` and say how long to wait before they may go."""
         with self._lock:
             now = self._clock()
-            while self._left and self._next_at < now - 1:
-                stale = min(self._left, max(1, int((now - 1 - self._next_at) * self.per_second)))
-                self._left -= stale
-                self._next_at += stale / self.per_second
+            if now - self._booked_at > 1:
+                self._drop_stale(now)
             if messages > self._left:
-                more = max(self._chunk, messages - self._left)
+                more = max(self._chunk(now), messages - self._left)
                 waits = self._book(more)
-                self._next_at = self._clock() + waits + (messages - self._left) / self.per_second
+                self._booked_at, self._used = self._clock(), messages
+                self._next_at = self._booked_at + waits + (messages - self._left) / self.per_second
                 self._left += more - messages
                 return max(0.0, waits)
             start = self._next_at
             self._left -= messages
+            self._used += messages
             self._next_at += messages / self.per_second
             return max(0.0, start - now)
+
+    def _drop_stale(self, now: float) -> None:
+        while self._left and self._next_at < now - 1:
+            stale = min(self._left, max(1, int((now - 1 - self._next_at) * self.per_second)))
+            self._left -= stale
+            self._next_at += stale / self.per_second
+
+    def _chunk(self, now: float) -> int:
+        """By what was used since the last booking, twice that, so that it grows: what others could use is not booked for nothing."""
+        own = 2 * self._used / max(now - self._booked_at, 0.001)
+        return round(min(own, self.per_second) * CHUNK_S)
 
 
 class Domains(Protocol):

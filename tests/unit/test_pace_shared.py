@@ -1,5 +1,6 @@
 """Rates that several share: never more than allowed, and one alone gets all of it."""
 
+import heapq
 from collections import Counter
 
 from hypothesis import given
@@ -53,6 +54,22 @@ def test_one_alone_gets_the_full_rate(per_minute, batch):
     due_s = rounds * batch / (per_minute / 60)
     assert due_s - 2 - CHUNK_S - 2 * batch / (per_minute / 60) <= row.now - 1000 <= due_s + 1e-6
     assert row.writes <= rounds and (batch > per_minute / 60 * CHUNK_S or row.writes <= 2 + due_s / CHUNK_S * 1.5)
+
+
+@given(st.integers(2, 16), st.sampled_from([1, 5, 100]), st.sampled_from([0.02, 0.06, 0.4]), st.sampled_from([0.25, 0.8, 1.5, 4, 1000]))
+def test_several_get_what_they_need_or_the_full_rate(processes, batch, call_s, times_the_need):
+    """Once each booked a quarter of a second of all and lost what it did not use: eight that needed little got half of it."""
+    need = processes * batch / call_s
+    row = Row(round(60 * need * times_the_need))
+    members = [SharedThrottle(round(row.per_second * 60), row, row.book) for _ in range(processes)]
+    free, sent = [(1000 + n * call_s / processes, n) for n in range(processes)], 0
+    while free[0][0] < 1030:
+        row.now, who = heapq.heappop(free)
+        waits = members[who].wait_s(batch)
+        sent += batch if row.now + waits < 1030 else 0
+        heapq.heappush(free, (row.now + waits + call_s, who))
+    assert sent >= 0.9 * min(need, row.per_second) * 30
+    assert row.writes <= (30 / max(call_s, 0.12) + 5) * processes
 
 
 def test_what_was_booked_and_not_used_is_not_saved_up():
