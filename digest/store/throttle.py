@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.store import schema as t
 from digest.store.database import now
+from digest.store.dialect import upsert
 
 _ALL = "all"
 _DOMAIN = "domain:"
@@ -22,7 +22,6 @@ _KEPT = timedelta(days=1)
 
 def book(tx: Connection, messages: int, per_second: float) -> float:
     """Book ``messages`` behind what all others booked. Seconds from now until the first may go; below 0 where it could have already."""
-    _there(tx, _ALL)
     booked, at = _locked(tx, _ALL).at, now(tx)  # the clock is read once the row is ours
     start = at - _BURST if booked > at + _ABSURD else max(at - _BURST, booked)
     _put(tx, _ALL, start + timedelta(seconds=messages / per_second), 0)
@@ -34,7 +33,6 @@ def take(tx: Connection, wanted: Mapping[str, int], per_minute: int) -> dict[str
     found: dict[str, tuple[int, float]] = {}
     for domain in sorted(wanted):  # always in this order, so that two never wait for each other
         scope = _DOMAIN + domain
-        _there(tx, scope)
         row, at = _locked(tx, scope), now(tx)
         over = not timedelta() <= at - row.at < _MINUTE
         began, taken = (at, 0) if over else (row.at, row.taken)
@@ -46,7 +44,6 @@ def take(tx: Connection, wanted: Mapping[str, int], per_minute: int) -> dict[str
 
 def hold(tx: Connection) -> None:
     """Let nobody else book, or come this far, until the transaction ends."""
-    _there(tx, _ALL)
     _locked(tx, _ALL)
 
 
@@ -55,14 +52,13 @@ def sweep(tx: Connection) -> None:
     tx.execute(delete(t.throttle).where(t.throttle.c.scope.startswith(_DOMAIN), t.throttle.c.at < now(tx) - _KEPT))
 
 
-def _there(tx: Connection, scope: str) -> None:
-    insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    fresh = {"scope": scope, "at": now(tx) - _MINUTE, "taken": 0}
-    tx.execute(insert(t.throttle).values(**fresh).on_conflict_do_nothing())
-
-
 def _locked(tx: Connection, scope: str) -> Any:
-    return tx.execute(select(t.throttle.c.at, t.throttle.c.taken).where(t.throttle.c.scope == scope).with_for_update()).one()
+    """The row, ours until the transaction ends. It is there but for the first time, and asked for before it is made."""
+    query = select(t.throttle.c.at, t.throttle.c.taken).where(t.throttle.c.scope == scope).with_for_update()
+    if (row := tx.execute(query).first()) is not None:
+        return row
+    tx.execute(upsert(tx, t.throttle).values(scope=scope, at=now(tx) - _MINUTE, taken=0).on_conflict_do_nothing())
+    return tx.execute(query).one()
 
 
 def _put(tx: Connection, scope: str, at: datetime, taken: int) -> None:
