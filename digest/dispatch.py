@@ -116,7 +116,7 @@ def send(
     The caller holds the workspace (``Store.alone``). ``halt``, once set, ends it after what is in hand; the rest stays ready.
 
     Raises:
-        IssueError: not due, not approved, paused, or no such issue.
+        IssueError: not due, not approved, paused, or no such issue; or ``halt`` was set while it was being planned.
         ProviderUnusable: the provider cannot go on; everything not handed over stays ready.
     """
     row = _look_at(workspace, name)
@@ -125,7 +125,7 @@ def send(
         return SendReport(finished_before=True, status=status(workspace, name), open=_place(workspace, name) or _show_again(workspace, row))
     provider = make(workspace.config, workspace.path)
     try:
-        ready, resolved = _prepare(workspace, provider, name, progress)
+        ready, resolved = _prepare(workspace, provider, name, progress, halt=halt)
         drained = crew.drain(workspace, provider, ready, progress, halt)
         recovery.settle_open(workspace, provider, ready.row)
         _close(workspace, ready.row)
@@ -163,7 +163,7 @@ def share(
             if _look_at(workspace, name).state in (IssueState.FINISHED, IssueState.CANCELLED):
                 hosting.clear(workspace, provider)
                 return 0
-            _prepare(workspace, provider, name, progress, planned)
+            _prepare(workspace, provider, name, progress, planned, halt)
             planned()
         with workspace.store.read() as tx:
             row = issue.find(tx, name)
@@ -219,7 +219,12 @@ def _settle_cancelled(workspace: Workspace, row: IssueRow) -> None:
 
 
 def _prepare(
-    workspace: Workspace, provider: Provider, name: str, progress: Callable[[Progress], None], others: Callable[[], object] = lambda: None
+    workspace: Workspace,
+    provider: Provider,
+    name: str,
+    progress: Callable[[Progress], None],
+    others: Callable[[], object] = lambda: None,
+    halt: threading.Event | None = None,
 ) -> tuple[readiness.Ready, int]:
     """Plan if that is still to be done, and settle what an earlier run left open. Returns also how many were settled.
 
@@ -227,7 +232,7 @@ def _prepare(
     """
     readers.end_pauses(workspace)  # who wanted nothing until today is planned for again
     ready = readiness.make_ready(workspace, name)
-    plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)), others)
+    plan.plan(workspace, ready, lambda done: progress(Progress("plan", done, None)), others, halt)
     resolved = recovery.recover(workspace, provider, ready.row)
     hosting.clear(workspace, provider)
     hosting.begin(workspace, provider, ready)

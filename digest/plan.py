@@ -6,7 +6,6 @@ import hashlib
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from email.utils import format_datetime
@@ -230,32 +229,43 @@ def _digest(notice: Notice | None) -> str:
 
 
 def plan(
-    workspace: Workspace, ready: Ready, progress: Callable[[int], None] = lambda _: None, others: Callable[[], object] = lambda: None
+    workspace: Workspace,
+    ready: Ready,
+    progress: Callable[[int], None] = lambda _: None,
+    others: Callable[[], object] = lambda: None,
+    halt: threading.Event | None = None,
 ) -> int:
     """A delivery for every reader of the cadence who may be written to. Resumes where a crash left it. The caller holds the workspace.
 
     With a database that machines share it is cut in parts, ``others`` is called, and whoever comes (``lend_a_hand``) takes some.
 
     Returns the number planned.
+
+    Raises:
+        IssueWaits: ``halt`` was set; what is planned stays so.
     """
     row, store = ready.row, workspace.store
     if row.state is not IssueState.PLANNING:
         return row.planned or 0
-    planner, done = Planner(workspace, ready), 0
+    planner, done, halt = Planner(workspace, ready), 0, halt or threading.Event()
 
     def count(more: int) -> None:
         nonlocal done
         done += more
         progress(done)
 
+    def count_on(more: int) -> None:
+        count(more)
+        _go_on(row.name, halt)
+
     if store.shared:
-        _plan_with_others(workspace, planner, count, others)
+        _plan_with_others(workspace, planner, count, others, halt)
         with store.write(together=True) as tx:  # apart from what follows, and beside others' claims: it may take a while
             plans.analyse_planned(tx)
     else:
         with store.read() as tx:
             begun = plans.planned_up_to(tx, row.id)
-        planner.plan_part(Part(begun, None), count)
+        planner.plan_part(Part(begun, None), count_on)
     with store.write() as tx:
         require(tx, row.name, IssueState.PLANNING)
         if parts.left(tx, row.id):
@@ -265,7 +275,14 @@ def plan(
         return plans.open_for_dispatch(tx, row.id, doubtful=row.name in doubtful_issues(tx), who=workspace.who)
 
 
-def _plan_with_others(workspace: Workspace, planner: Planner, progress: Callable[[int], None], others: Callable[[], object]) -> None:
+def _go_on(name: str, halt: threading.Event) -> None:
+    if halt.is_set():
+        raise IssueWaits(f"{name}: ended while it was being planned; what is planned stays so, and the next run goes on from there")
+
+
+def _plan_with_others(
+    workspace: Workspace, planner: Planner, progress: Callable[[int], None], others: Callable[[], object], halt: threading.Event
+) -> None:
     number, name, cadence = planner.issue.id, planner.issue.name, planner.issue.cadence
     with workspace.store.write() as tx:
         require(tx, name, IssueState.PLANNING)
@@ -275,11 +292,12 @@ def _plan_with_others(workspace: Workspace, planner: Planner, progress: Callable
     if several:
         others()
     while True:
-        _take_parts(workspace, planner, progress)
+        _take_parts(workspace, planner, progress, halt)
+        _go_on(name, halt)
         with workspace.store.read() as tx:
             if not parts.left(tx, number):
                 return
-        time.sleep(_LOOK_S)  # somebody has the last ones in hand; if they died, their lease ends
+        halt.wait(_LOOK_S)  # somebody has the last ones in hand; if they died, their lease ends
 
 
 def lend_a_hand(workspace: Workspace, ready: Ready, halt: threading.Event | None = None) -> int:

@@ -145,6 +145,9 @@ def _work(workspace: Workspace, halt: threading.Event, put_off: dict[str, dateti
                 words = _act(workspace, todo, halt)
             except DigestError as error:  # one issue's trouble is not the others'
                 waits = isinstance(error, IssueWaits)
+                if waits and halt.is_set():  # it was told to end, and goes on when it is started again: nobody need be written to
+                    yield Done(todo.slot.name, todo.act, str(error))
+                    return
                 words = str(error) if waits else f"failed: {error}"
                 put_off[todo.slot.name] = workspace.at + (_AGAIN if waits else _TROUBLE)
                 notify.tell(workspace, todo.slot.name, "waits" if waits else "failed", notify.failed(todo.slot, str(error), waits=waits))

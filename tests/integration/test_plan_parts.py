@@ -8,9 +8,9 @@ from datetime import timedelta
 from random import Random
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
-from digest import issue, plan, readiness
+from digest import dispatch, issue, plan, readiness
 from digest.errors import IssueWaits
 from digest.model import IssueState
 from digest.store import now, parts, schema
@@ -106,6 +106,27 @@ def race(fleet, seed, hands=3):
             row = issue.find(tx, ISSUE)
             assert row.state is IssueState.SENDING and row.planned == READERS and parts.left(tx, row.id) == 0
     return len(died)
+
+
+def test_a_worker_told_to_end_ends_after_its_part_and_leaves_the_others_free(fleet, monkeypatch):
+    halt, write = threading.Event(), plan.Planner.write
+
+    def write_and_end(self, *given):
+        halt.set()
+        write(self, *given)
+
+    with open_workspace(fleet.folder, ON) as opened:
+        monkeypatch.setattr(plan.Planner, "write", write_and_end)
+        with pytest.raises(IssueWaits, match="goes on from there"):
+            dispatch.share(opened, ISSUE, halt)
+        monkeypatch.setattr(plan.Planner, "write", write)
+        with opened.store.read() as tx:
+            number = issue.find(tx, ISSUE).id
+            left = parts.left(tx, number)
+            held = tx.execute(select(func.count()).select_from(schema.plan_part).where(schema.plan_part.c.lease_until.isnot(None))).scalar()
+        assert 0 < left == -(-READERS // PAGE) - 1 and held == 0
+        plan.plan(opened, readiness.make_ready(opened, ISSUE))
+        assert len(planned(opened)) == READERS
 
 
 def test_several_plan_what_one_would_whoever_dies_or_sleeps(fleet):

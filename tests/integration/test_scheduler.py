@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest import dispatch, explain, issue, life, notify, outlook, readiness, schedule
+from digest import dispatch, explain, issue, life, notify, outlook, plan, readiness, schedule
 from digest.addresses import parse
 from digest.config import DeliverySettings
 from digest.errors import IssueWaits
@@ -292,6 +293,28 @@ def test_who_joins_a_cadence_after_its_draft_was_approved_waits_for_the_next_and
         assert shown(explain.why(opened, "cat@example.org", "monthly-2026-05-01")) == {"Piece bacteria", "Piece rice", "Piece third"}
 
 
+def test_one_told_to_end_while_it_plans_ends_at_the_next_page_and_the_next_goes_on(letter, monkeypatch):
+    """Planning a million takes a minute; a service manager kills who does not end sooner. No editor is written to for that."""
+    tick(letter, at("2026-04-20"))
+    tick(letter, MAY - timedelta(hours=23))
+    monkeypatch.setattr(plan, "PAGE", 1)
+    halt, pages, write = threading.Event(), [], plan.Planner.write
+    before = letters(letter)
+
+    def write_and_end(self, tx, readers, *given):
+        pages.append(len(readers))
+        halt.set()
+        write(self, tx, readers, *given)
+
+    monkeypatch.setattr(plan.Planner, "write", write_and_end)
+    with opened_at(letter, MAY) as opened:
+        ((subject, act, words),) = [done for done in schedule.tick(opened, halt) if done.act == "send"]
+    assert (subject, act) == ("monthly-2026-05-01", "send") and "goes on from there" in words and "failed" not in words
+    assert pages == [1] and state(letter) == "planning" and letters(letter) == before
+    monkeypatch.setattr(plan.Planner, "write", write)
+    assert ("monthly-2026-05-01", "resume", "handed over 2; finished") in tick(letter, MAY + timedelta(minutes=1))
+
+
 def test_each_reader_at_the_hour_of_their_own_zone(letter):
     settle(letter, clock="reader")
     with open_workspace(letter) as opened:
@@ -302,8 +325,6 @@ def test_each_reader_at_the_hour_of_their_own_zone(letter):
     with opened_at(letter, at("2026-04-30T19:01")) as opened:
         issue.draft(opened, "monthly", slot=opened_slot(opened, "2026-05-01"))
         ready = readiness.make_ready(opened, "monthly-2026-05-01")
-        from digest import plan
-
         plan.plan(opened, ready)
         with opened.store.read() as tx:
             from sqlalchemy import select
