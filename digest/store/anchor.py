@@ -6,12 +6,12 @@ Each machine keeps a file beside its mark. It is written after the transaction t
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
+from digest import wholefile
 from digest.model import Frozen
 
 _KEY = "digest_anchor"
@@ -41,14 +41,8 @@ class AnchorFile:
 
     def write(self, anchor: Anchor) -> None:
         """Move it on. What cannot be written stays behind, which only makes it blinder."""
-        partial = self.file.with_suffix(".anchor.partial")
         with contextlib.suppress(OSError):
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w", encoding="ascii") as out:
-                out.write(anchor.model_dump_json())
-                out.flush()
-                os.fsync(out.fileno())
-            partial.replace(self.file)
+            wholefile.put(self.file, anchor.model_dump_json(), 0o600)
 
 
 def note(tx: Connection, anchor: Anchor) -> None:

@@ -3,9 +3,9 @@
 A database that has fewer attempts than the mark says, or another epoch, is an older copy: mail may have gone out that it
 does not know of. The mark is written before a call and never ahead of what the database has durably kept.
 
-Where several machines write to one database, each keeps a mark of its own. A machine without one is new, and takes the
-database as it is; the first that sees an older copy deals with it and gives the database another epoch, and the others find
-the epoch of their marks among the former ones.
+Where several machines write to one database, each keeps a mark of its own, which all its processes write. A machine without
+one is new, and takes the database as it is; the first that sees an older copy deals with it and gives the database another
+epoch, and the others find the epoch of their marks among the former ones.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, select
 
+from digest import wholefile
 from digest.model import Frozen
 from digest.store import schema as t
 from digest.store.dialect import upsert
@@ -72,11 +73,9 @@ class Guard:
         if issue is not None:
             self._issues[issue] = None
         body = json.dumps({"epoch": epoch, "attempts": attempts, "issues": list(self._issues)[-_ISSUES:]})
-        partial = self._file.with_suffix(".mark.partial")
         # A mark that cannot be written stays behind, which is safe: it only makes the guard blinder.
         with contextlib.suppress(OSError):
-            partial.write_text(body, encoding="ascii")
-            partial.replace(self._file)
+            wholefile.put(self._file, body, 0o600)
             self._written_at = time.monotonic()
 
 
