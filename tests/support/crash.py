@@ -8,6 +8,7 @@ boundary of the run cuts too, so no other thread and no clean-up writes what a k
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,7 +64,7 @@ class Knife:
     @contextlib.contextmanager
     def over(self, patch: Any) -> Iterator[None]:
         """Let the store and the mark pass their boundaries; ``patch`` is pytest's monkeypatch."""
-        write, read, replace = Store.write, Store.read, Path.replace
+        write, read, replace = Store.write, Store.read, os.replace
 
         @contextlib.contextmanager
         def cut_write(store: Store, **how: bool) -> Iterator[Any]:
@@ -80,18 +81,17 @@ class Knife:
             with read(store) as tx:
                 yield tx
 
-        def cut_replace(path: Path, target: Path) -> Path:
-            if not path.name.endswith(".mark.partial"):
-                return replace(path, target)
+        def cut_replace(source: str, target: Path) -> None:
+            if not str(target).endswith(".mark"):
+                return replace(source, target)
             self.boundary("mark: written beside")
-            found = replace(path, target)
+            replace(source, target)
             self.boundary("mark: in place", lasting=True)
-            return found
 
         with patch.context() as inner:
             inner.setattr(Store, "write", cut_write)
             inner.setattr(Store, "read", cut_read)
-            inner.setattr(Path, "replace", cut_replace)
+            inner.setattr(os, "replace", cut_replace)
             yield
 
 
