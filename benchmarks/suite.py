@@ -52,6 +52,7 @@ MODES = ("--readers 1000", "")
 FEEDS = ("--rounds 1", "")
 PAGES = ("--readers 50000 --pages 5", "")
 PAGES_PG = ("--store postgresql --readers 50000 --pages 5", "--store postgresql")
+SCALE = ("--readers 8000 --lanes 1 --batch 5 --workers 1,8", "--readers 200000 --lanes 1 --batch 5")
 LOAD = ("--seconds 4 --rounds 3", "--seconds 10 --rounds 5 --readers 40000")
 TABLE = (
     Figure("compose_speed", *SPEED, "against_naive", "messages composed a second and core", "the naive pipeline", 1000, True, "×"),
@@ -74,6 +75,8 @@ TABLE = (
     Figure("feeds", *FEEDS, "new_s", "500 feeds, all new", "-", 15, unit=" s"),
     Figure("reader_pages", *PAGES, "page_ms", "slowest page of the list of 2,000,000 readers, SQLite", "-", 300, unit=" ms", at_full=True),
     Figure("reader_pages", *PAGES_PG, "page_ms", "the same, PostgreSQL", "-", 300, unit=" ms", at_full=True),
+    Figure("scale_out", *SCALE, "of_linear", "eight workers to a sink that answers after 50 ms", "eight times one", 0.85, True, "×"),
+    Figure("scale_out", *SCALE, "of_pauses", "the same", "the sink's pauses and nothing else", 0.85, True, "×"),
     Figure("web_load", *LOAD, "unsubscribe.best_p99_ms", "200 one-click unsubscribes a second, p99", "-", 300, unit=" ms"),
     Figure("web_load", *LOAD, "join.best_p99_ms", "100 sign-up forms a second, p99", "-", 300, unit=" ms"),
 )
@@ -91,6 +94,8 @@ BECAUSE = {
     "page_ms": "a page that hardly anybody fits looks at some twenty thousand rows, and the first one reads them from disk",
     "unsubscribe.best_p99_ms": "some 2.5 ms of processor time each, beside the issue and the load itself on the same processors",
     "join.best_p99_ms": "some 4 ms of processor time each, the mails that answer among it, on the same processors as the load",
+    "of_linear": "a batch takes some 5 ms of the worker's processor, and there are two",
+    "of_pauses": "beside the sink's 50 ms a batch of five waits some 10 for the database, two durable commits among it, as with one worker",
     "renewed_ms": "some 150 ms of processor time, three emails through premailer among it; on shared processors more by the clock",
 }
 
