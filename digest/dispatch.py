@@ -154,7 +154,7 @@ def share(
     there is something for others, too.
 
     Raises:
-        IssueError: no such issue, or not to be sent now.
+        IssueError: no such issue, or not to be sent now; or ``halt`` was set while it was being planned.
         ProviderUnusable: the provider cannot go on; everything not handed over stays ready.
     """
     provider = make(workspace.config, workspace.path)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 120.0
 FAILURES = 5  # in a row, until the breaker opens
-CHUNK_S = 0.25  # how much of a shared rate is booked at once
+CHUNK_S = 0.25  # the most of a shared rate that is booked at once
 PROBES = 6  # failed ones in a row, until the run gives up: about six minutes
 
 
@@ -48,7 +48,7 @@ class Throttle:
 
 
 class SharedThrottle:
-    """The same over several processes and machines: all book their share of one row, each about what it will use in ``CHUNK_S``.
+    """The same over several processes and machines: all book their share of one row, each by what it lately used.
 
     ``book`` takes a number of messages and gives the seconds from now until the first of them may go (below 0: it could have gone
     already). What was booked and not used within a second after it was booked, and after its time, is lost: nobody saves up.
@@ -87,7 +87,7 @@ class SharedThrottle:
             self._next_at += stale / self.per_second
 
     def _chunk(self, now: float) -> int:
-        """By what was used since the last booking, twice that, so that it grows: what others could use is not booked for nothing."""
+        """Twice what was used in ``CHUNK_S`` since the last booking, so that it grows; what others could use is not booked for nothing."""
         own = 2 * self._used / max(now - self._booked_at, 0.001)
         return round(min(own, self.per_second) * CHUNK_S)
 

@@ -254,7 +254,7 @@ def plan(
         done += more
         progress(done)
 
-    def count_on(more: int) -> None:
+    def count_on(more: int) -> None:  # after each page; a part of others' is ended first, or its lease would keep it from them
         count(more)
         _go_on(row.name, halt)
 

@@ -49,16 +49,6 @@ def every(workspace: Workspace) -> list[Hook]:
         return hooks.every(tx, workspace.store.vault)
 
 
-def find(workspace: Workspace, hid: str) -> Hook:
-    """The hook of that id, or of the only one that begins so.
-
-    Raises:
-        HookError: there is none.
-    """
-    with workspace.store.read() as tx:
-        return _find(tx, workspace, hid)
-
-
 def _find(tx: Connection, workspace: Workspace, hid: str) -> Hook:
     found = [one for one in hooks.every(tx, workspace.store.vault) if hid and one.hid.startswith(hid)]
     if len(found) != 1:

@@ -34,8 +34,8 @@ _LOCK_MS = 60_000  # how long to wait for others
 _STATEMENT_MS = 600_000
 _IDLE_MS = 15_000  # a process frozen inside a transaction loses it, and its locks, before others have waited too long
 # Who writes together takes the first few of what waits, in the order of an index. By what it last saw of a table the server
-# thinks at times that few wait, and reads and sorts all of them for each claim; a sort has to look dear to it. What looks dear is
-# compiled to machine code first, which takes a hundred times longer than running it.
+# thinks at times that few wait, and reads and sorts all of them for each claim; a sort has to look dear to it. What looks dear would
+# be compiled to machine code first: eight workers came to a stand over that.
 _IN_ORDER = "set_config('enable_sort', 'off', true), set_config('jit', 'off', true),"
 _FRESH_S = 1.0  # a connection that was used so lately is not asked whether it still stands
 _IN_THE_WAY = ("55P03", "40P01", "40001")  # a lock was not had in time, or two waited for each other

@@ -43,6 +43,11 @@ def letter(tmp_path, receiver, on_both):
         yield opened
 
 
+def hook_of(opened, hid):
+    (found,) = [one for one in keeping.every(opened) if one.hid == hid]
+    return found
+
+
 def leave(opened, row, how="page"):
     """One event of one reader. Returns their id."""
     with opened.store.read() as tx:
@@ -58,77 +63,75 @@ def kinds(opened):
     return [row.kind for row in written(opened)]
 
 
+def through_an_issue(opened, name):
+    """Drafted, looked at, paused and let go on, sent; then sent again for what was held."""
+    jobs.prepare(opened, "monthly")
+    schedule.ask(opened, name)
+    readiness.approve(opened, name)
+    operate.pause(opened, name, "a look")
+    operate.pause(opened, name, "again")
+    operate.resume(opened, name)
+    dispatch.send(opened, name)
+    with opened.store.write() as tx:
+        tx.execute(update(t.delivery).values(state=DeliveryState.HELD.value))
+    with opened.store.write() as tx:
+        holding.reopen(tx, issue.find(tx, name).id)
+    dispatch.send(opened, name)
+
+
+OF_AN_ISSUE = """issue.drafted issue.in_review issue.approved issue.paused issue.resumed issue.sending issue.finished
+    issue.sending issue.finished_with_held""".split()
+
+
+def through_a_reader(opened, ana, ben):
+    """One who changes, pauses, leaves, comes back and is erased; and what others say of them and of the other."""
+    with opened.store.read() as tx:
+        sid = {row.id: row.sid for row in tx.execute(t.subscriber.select())}
+    readers.change(opened, sid[ana], lambda one: one.model_copy(update={"language": "de"}), "test")
+    readers.change(opened, sid[ana], lambda one: one, "nothing")
+    readers.change(opened, sid[ana], lambda one: one.model_copy(update={"status": Status.PAUSED}), "test")
+    readers.change(opened, sid[ana], lambda one: one.model_copy(update={"status": Status.ACTIVE}), "test")
+    readers.leave(opened, sid[ana], "page")
+    readers.leave(opened, sid[ana], "page")
+    readers.come_back(opened, sid[ana])
+    with opened.store.write() as tx:
+        index = people.address_indexes(tx, [ana, ben])
+        suppressions.put(tx, index[ana], Suppression("bounce", now(tx), "test"))
+        suppressions.put(tx, index[ana], Suppression("bounce", now(tx), "test"))
+        suppressions.leave(tx, ben, now(tx), "the provider: unsubscribe", Status.UNSUBSCRIBED)
+    suppress.add(opened, "nobody@example.org")
+    suppress.add(opened, "r1@example.org")
+    readers.erase(opened, sid[ana])
+
+
+OF_A_READER = """reader.changed reader.paused reader.changed reader.left reader.joined reader.bounced reader.left
+    reader.suppressed reader.suppressed reader.forgotten""".split()
+
+
 def test_every_kind_is_told_by_the_step_that_does_it(tmp_path, receiver):
     """One issue, then others, and one reader, then others, through everything that can become of them."""
     rule = CONFIG.replace('monthly: {day: 1, at: "09:00", approval: automatic}', 'monthly: {day: 1, at: "09:00", approval: required}')
     folder = make_workspace(tmp_path / "w", config=rule + receiver.config)
     write_summary(folder, "one", "2026-04-15", "gut")
+    may = {"issue": "monthly-2026-05-01", "cadence": "monthly", "local_date": "2026-05-01"}
     with open_workspace(folder, date(2026, 5, 1)) as opened:
         hid = add_hook(opened, receiver.url(), "*")
         ana, ben = add_people(opened, 2)
         with opened.store.write() as tx:
             tx.execute(t.follows.insert(), [{"subscriber_id": row, "interest": "gut", "position": 0} for row in (ana, ben)])
-        may = "monthly-2026-05-01"
-        jobs.prepare(opened, "monthly")
-        schedule.ask(opened, may)
-        readiness.approve(opened, may)
-        operate.pause(opened, may, "a look")
-        operate.pause(opened, may, "again")
-        operate.resume(opened, may)
-        dispatch.send(opened, may)
-        with opened.store.write() as tx:
-            tx.execute(update(t.delivery).values(state=DeliveryState.HELD.value))
-        with opened.store.write() as tx:
-            row = issue.find(tx, may)
-            holding.reopen(tx, row.id)
-        dispatch.send(opened, may)
-        assert kinds(opened) == [
-            *["reader.joined"] * 2,
-            *["issue.drafted", "issue.in_review", "issue.approved", "issue.paused", "issue.resumed", "issue.sending", "issue.finished"],
-            *["issue.sending", "issue.finished_with_held"],
-        ]
+        through_an_issue(opened, may["issue"])
+        assert kinds(opened) == ["reader.joined"] * 2 + OF_AN_ISSUE
         told = [json.loads(one.data) for one in written(opened)]
         assert told[-1]["counts"]["held"] == 2 and told[-3]["counts"]["accepted"] == 2 and told[-1]["counts"]["planned"] == 2
-        assert {key: told[-1][key] for key in ("issue", "cadence", "local_date")} == {
-            "issue": may,
-            "cadence": "monthly",
-            "local_date": "2026-05-01",
-        }
+        assert {key: told[-1][key] for key in may} == may
     with open_workspace(folder, date(2026, 6, 1)) as opened:
         jobs.prepare(opened, "monthly")
         operate.cancel(opened, "monthly-2026-06-01")
     with open_workspace(folder, date(2026, 7, 1)) as opened:
         jobs.prepare(opened, "monthly")
         assert life.expire(opened, "monthly-2026-07-01", "test") is not None
-        with opened.store.read() as tx:
-            sid = {row.id: row.sid for row in tx.execute(t.subscriber.select())}
-        readers.change(opened, sid[ana], lambda one: one.model_copy(update={"language": "de"}), "test")
-        readers.change(opened, sid[ana], lambda one: one, "nothing")
-        readers.change(opened, sid[ana], lambda one: one.model_copy(update={"status": Status.PAUSED}), "test")
-        readers.change(opened, sid[ana], lambda one: one.model_copy(update={"status": Status.ACTIVE}), "test")
-        readers.leave(opened, sid[ana], "page")
-        readers.leave(opened, sid[ana], "page")
-        readers.come_back(opened, sid[ana])
-        with opened.store.write() as tx:
-            index = people.address_indexes(tx, [ana, ben])
-            suppressions.put(tx, index[ana], Suppression("bounce", now(tx), "test"))
-            suppressions.put(tx, index[ana], Suppression("bounce", now(tx), "test"))
-            suppressions.leave(tx, ben, now(tx), "the provider: unsubscribe", Status.UNSUBSCRIBED)
-        suppress.add(opened, "nobody@example.org")
-        suppress.add(opened, "r1@example.org")
-        readers.erase(opened, sid[ana])
-        assert kinds(opened)[11:] == [
-            *["issue.drafted", "issue.cancelled", "issue.drafted", "issue.expired", "reader.changed", "reader.paused", "reader.changed"],
-            *[
-                "reader.left",
-                "reader.joined",
-                "reader.bounced",
-                "reader.left",
-                "reader.suppressed",
-                "reader.suppressed",
-                "reader.forgotten",
-            ],
-        ]
+        through_a_reader(opened, ana, ben)
+        assert kinds(opened)[11:] == ["issue.drafted", "issue.cancelled", "issue.drafted", "issue.expired", *OF_A_READER]
         assert set(kinds(opened)) == set(KINDS)
         done = telling.hand_over(opened)
         assert done == telling.Told(delivered=len(written(opened)))
@@ -218,7 +221,7 @@ def test_secrets_and_addresses_lie_sealed_and_survive_a_new_key(letter, receiver
     assert keeping.send_test(letter, made.hid[:3]).status == 204
     path, body, sent = receiver.got[0]
     assert path == "/hook?key=hush" and Webhook(secret).verify(body, sent)
-    assert "hush" not in keeping.place(keeping.find(letter, made.hid))
+    assert "hush" not in keeping.place(hook_of(letter, made.hid))
     with letter.store.read() as tx:
         assert all("hush" not in row.detail for row in tx.execute(t.audit.select()))
 
@@ -324,7 +327,7 @@ def test_410_disables_at_once_tells_the_editors_and_what_waits_comes_when_it_is_
     leave(letter, rows[0])
     leave(letter, rows[1])
     assert telling.hand_over(letter) == telling.Told(put_off=1, disabled=1)
-    found = keeping.find(letter, hid)
+    found = hook_of(letter, hid)
     assert found.disabled_at and "410" in found.disabled_why and found.waiting == 2
     leave(letter, rows[2])  # not kept for it
     letters = [file.read_text() for file in (letter.path / "var" / "outbox" / "editors").glob("*.eml")]
@@ -355,7 +358,7 @@ def test_three_days_of_nothing_but_failures_disable_and_one_success_in_between_d
     assert telling.hand_over(letter) == telling.Told(put_off=1)
     let_pass(letter, DAY_S + 60)
     assert telling.hand_over(letter) == telling.Told(put_off=1, disabled=1)
-    assert "for 3 days it did nothing but fail" in keeping.find(letter, hid).disabled_why
+    assert "for 3 days it did nothing but fail" in hook_of(letter, hid).disabled_why
 
 
 def test_one_event_that_is_never_taken_is_given_up_and_listed_and_the_others_go_on(tmp_path, receiver):
@@ -378,7 +381,7 @@ def test_one_event_that_is_never_taken_is_given_up_and_listed_and_the_others_go_
             let_pass(letter, DAY_S * 1.3)
         (failed,) = keeping.deliveries(letter, hid, failing=True)
         assert (failed.state, failed.attempts, failed.status) == ("failed", len(WAITS_S) + 1, 400)
-        assert keeping.find(letter, hid).given_up == 1 and keeping.find(letter, hid).disabled_at is None
+        assert hook_of(letter, hid).given_up == 1 and hook_of(letter, hid).disabled_at is None
 
 
 # --- where it may go -----------------------------------------------------------------------------------------------------
@@ -459,7 +462,7 @@ def test_a_removed_hook_takes_what_waited_with_it(letter, receiver):
     leave(letter, row)
     assert keeping.remove(letter, hid).waiting == 1
     assert keeping.every(letter) == [] and written(letter) == []
-    for act in (keeping.remove, keeping.enable, keeping.disable, keeping.rotate, keeping.send_test, keeping.find):
+    for act in (keeping.remove, keeping.enable, keeping.disable, keeping.rotate, keeping.send_test):
         with pytest.raises(HookError, match="no webhook"):
             act(letter, hid)
 

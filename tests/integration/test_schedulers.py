@@ -69,7 +69,7 @@ class Race:
 
     def run(self, months):
         """Everybody at once, month by month, each until the month's issue is finished."""
-        start = threading.Barrier(SCHEDULERS + WORKERS + 1)
+        together = threading.Barrier(SCHEDULERS + WORKERS + 1)
 
         def ended(opened, name, until):
             assert time.monotonic() < until, f"not finished: {dispatch.status(opened, name)}"
@@ -95,15 +95,15 @@ class Race:
                 with open_workspace(self.folder, acting=acting) as opened:
                     for due in map(when, months):
                         then = dataclasses.replace(opened, at=due, on=due.astimezone(ZoneInfo(opened.zone)).date())
-                        start.wait(90)
+                        together.wait(90)
                         until = time.monotonic() + 60
                         while not ended(then, f"monthly-{due:%Y-%m-%d}", until):
                             step(then)
                             time.sleep(0.05)
-                        start.wait(90)
+                        together.wait(90)
             except BaseException as error:
                 self.errors.append(error)
-                start.abort()
+                together.abort()
 
         threads = [threading.Thread(target=work, args=(tick, schedule.WHO)) for _ in range(SCHEDULERS)]
         threads += [threading.Thread(target=work, args=(share, "worker")) for _ in range(WORKERS)]
@@ -112,11 +112,11 @@ class Race:
         with contextlib.suppress(threading.BrokenBarrierError):
             for month in months:
                 write_summary(self.folder, f"m{month}", f"{when(month):%Y-%m-%d}", "gut")  # not after the slot: midnight of that day
-                start.wait(90)
-                start.wait(90)
+                together.wait(90)
+                together.wait(90)
                 if set(self.taken.values()) != {1}:
                     self.errors.append(AssertionError(f"twice: {when(month):%Y-%m}"))
-                    start.abort()
+                    together.abort()
         for thread in threads:
             thread.join()
 

@@ -168,7 +168,7 @@ def start_server() -> Server:
     return Server(os.environ.get("DIGEST_TEST_POSTGRES", ""))
 
 
-def empty(dsn):
+def empty(dsn: str) -> None:
     """Nothing in any of our tables."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '10s'")
