@@ -46,6 +46,7 @@ from digest.subscribe import import_file
 from digest.workspace import open_workspace
 from tests.support import compose
 from tests.support.make import CONFIG, make_workspace, write_summary
+from tests.support.ports import free_port
 
 SBIN = Path("/usr/sbin")
 LONGEST_S = 300
@@ -195,8 +196,7 @@ def about(size: int) -> Edition:
 @contextmanager
 def sink() -> Iterator[int]:
     """An smtp-sink that throws everything away; gives its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with subprocess.Popen([SBIN / "smtp-sink", "-u", "nobody", f"127.0.0.1:{port}", "256"], stderr=subprocess.DEVNULL) as process:
         try:
             for _ in range(500):

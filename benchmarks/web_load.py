@@ -20,7 +20,6 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -40,6 +39,7 @@ from benchmarks.smtp_handover import SBIN, sink
 from digest import dispatch, plan, readiness, tokens
 from digest.workspace import Workspace, open_workspace
 from tests.support.make import CONFIG
+from tests.support.ports import free_port
 
 SETTINGS = """\
 pages: {budgets: {network_per_hour: 10000000, all_per_hour: 10000000}}
@@ -195,8 +195,7 @@ def accepted(folder: Path) -> int:
 @contextmanager
 def serving(folder: Path) -> Iterator[tuple[int, int]]:
     """`digest serve` on a free port: that, and its process id."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     words = ["serve", "--no-scheduler", "--port", str(port), "--workspace", str(folder)]
     with started(words) as process:
         ends = time.monotonic() + 60

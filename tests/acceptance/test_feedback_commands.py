@@ -4,7 +4,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from digest.workspace import open_workspace
 from tests.support import bounce_corpus as corpus
 from tests.support.feedback import add_attempt, add_delivery, add_issue, add_people, bare_workspace, body, told
 from tests.support.person import COMMAND
+from tests.support.ports import free_port
 
 ISSUE = "monthly-2026-05-01"
 
@@ -225,8 +225,7 @@ def test_prune_counts_and_takes(types, folder):
 
 
 def test_serve_answers_until_it_is_stopped_and_says_what_is_wrong(types, folder):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     words = [COMMAND, "serve", "--port", str(port)]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
     with subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True, env=plain) as process:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import time
 
@@ -17,6 +16,7 @@ from digest.errors import StoreError
 from digest.store import open_store
 from digest.workspace import open_workspace
 from tests.support.fleet import ON, Fleet
+from tests.support.ports import free_port
 
 SETTINGS = """
 [databases]
@@ -32,12 +32,6 @@ query_wait_timeout = 20
 log_connections = 0
 log_disconnections = 0
 """
-
-
-def free_port():
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

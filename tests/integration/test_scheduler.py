@@ -7,7 +7,6 @@ import email.policy
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -26,6 +25,7 @@ from digest.store import Store, beat, holding, issues, people
 from digest.workspace import open_workspace
 from tests.support.make import CONFIG, at, make_workspace, write_summary
 from tests.support.person import COMMAND
+from tests.support.ports import free_port
 
 EDITORS = 'editors: ["Ed Itor <ed@example.org>", zoe@example.org]\n'
 PEOPLE = [("ana", "monthly", ""), ("ben", "monthly", ""), ("cat", "weekly", "")]
@@ -345,9 +345,7 @@ def test_each_reader_at_the_hour_of_their_own_zone(letter):
 
 
 def serve(folder, *words):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
     with (folder / f"serve-{port}.log").open("w") as log:
         return port, subprocess.Popen([COMMAND, "serve", "--port", str(port), *words], cwd=folder, stdout=log, stderr=log, env=environment)

@@ -34,6 +34,7 @@ from digest.workspace import open_workspace
 from tests.support.asgi import SIGNATURE, TIMESTAMP, Signer, call
 from tests.support.feedback import add_attempt, add_delivery, add_issue, add_people, bare_workspace, body, told
 from tests.support.make import REPOSITORY
+from tests.support.ports import free_port
 
 NIGHTLY = os.environ.get("DIGEST_TEST_EXAMPLES") == "nightly"
 FORGERIES = 100_000 if NIGHTLY else 4000
@@ -371,9 +372,7 @@ def test_no_log_line_repeats_what_was_posted(tmp_path, caplog):
 @contextmanager
 def served(folder: Path):
     """The application behind uvicorn in a process of its own; yields its port and process id."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     code = (
         "import sys, uvicorn; from pathlib import Path; from digest.web.app import make_app; "
         "uvicorn.run(make_app(Path(sys.argv[1])), host='127.0.0.1', port=int(sys.argv[2]), access_log=False, log_level='warning')"

@@ -132,10 +132,9 @@ def test_accepted_means_accepted(server):
 
 
 def test_nobody_listening_is_not_sent():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    handover = provider(f"http://127.0.0.1:{port}").hand_over("i", "a1", PARCELS)
+    with socket.socket() as held:  # bound, and deaf
+        held.bind(("127.0.0.1", 0))
+        handover = provider(f"http://127.0.0.1:{held.getsockname()[1]}").hand_over("i", "a1", PARCELS)
     assert outcomes(handover) == {"deferred": 3} and handover.trouble and "refused" in handover.receipts[0].reason
 
 

@@ -21,6 +21,7 @@ from aiosmtpd.smtp import AuthResult
 from pydantic import SecretStr
 
 from digest.providers.smtp import Smtp
+from tests.support.ports import free_port, free_ports
 from tests.support.smtp_parcels import AID, SENDER, message_of, parcel, settings
 
 SBIN = Path("/usr/sbin")
@@ -35,11 +36,6 @@ def need(*programs):
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def wait_for(condition, what):
@@ -145,7 +141,8 @@ class Postfix:
         import pwd
 
         user = pwd.getpwnam("postfix")
-        self.home, self.port, self.tls_port, self.strict_port = home, free_port(), free_port(), free_port()
+        self.home = home
+        self.port, self.tls_port, self.strict_port = free_ports(3)
         home.chmod(0o755)
         for name in ("etc", "queue", "data", "mail"):
             (home / name).mkdir(mode=0o755)

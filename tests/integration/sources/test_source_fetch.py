@@ -145,10 +145,9 @@ def test_an_answer_that_breaks_off_is_marked(server):
 
 
 def test_a_closed_port_and_a_host_that_does_not_exist():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    with pytest.raises(SourceError, match="cannot be reached"):
+    with socket.socket() as held, pytest.raises(SourceError, match="cannot be reached"):  # bound, and deaf
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
         fetch.get(f"http://127.0.0.1:{port}/", config.Fetch(allow=(f"127.0.0.1:{port}",)))
 
     def unknown(host, port):
