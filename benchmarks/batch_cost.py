@@ -39,7 +39,7 @@ def measure(fleet: Fleet, batch: int, lanes: int) -> dict[str, Any]:
 
         def begin(connection: Any) -> None:
             nonlocal begun
-            begun += connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT"
+            begun += connection.get_execution_options().get("digest_begins") != ""
 
         event.listen(opened.store.engine, "before_cursor_execute", hear)
         event.listen(opened.store.engine, "begin", begin)

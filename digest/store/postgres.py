@@ -39,6 +39,7 @@ _IDLE_MS = 15_000  # a process frozen inside a transaction loses it, and its loc
 _IN_ORDER = "set_config('enable_sort', 'off', true), set_config('jit', 'off', true),"
 _FRESH_S = 1.0  # a connection that was used so lately is not asked whether it still stands
 _IN_THE_WAY = ("55P03", "40P01", "40001")  # a lock was not had in time, or two waited for each other
+_BEGIN = {"plain": "BEGIN", "read": "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", "": ""}
 _DURABLE = ("on", "remote_apply")  # what makes a commit last: the weaker ones may lose it when a server falls over
 _CONNECT = {
     "connect_timeout": 10,
@@ -67,7 +68,7 @@ class PostgresServer:
         settings: dict[str, Any] = {key: value for key, value in _CONNECT.items() if key not in url.query}
         self.engine: Engine = create_engine(
             url,
-            connect_args={"prepare_threshold": None, **settings},
+            connect_args={"prepare_threshold": None, "autocommit": True, **settings},  # BEGIN is ours: see _begin
             use_native_hstore=False,  # looking for the type would cost every new connection a question
             pool_size=5,
             max_overflow=45,
@@ -78,10 +79,10 @@ class PostgresServer:
         self.turn_s: float | None = None
         event.listen(self.engine, "checkin", _put_back)
         event.listen(self.engine, "checkout", _take_out)
-        self.reader: Engine = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self.writer: Engine = self.engine.execution_options(digest_write="alone")
-        self.together: Engine = self.engine.execution_options(digest_write="together")
-        self._asking: Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.reader: Engine = self.engine.execution_options(digest_begins="read")
+        self.writer: Engine = self.engine.execution_options(digest_begins="alone")
+        self.together: Engine = self.engine.execution_options(digest_begins="together")
+        self._asking: Engine = self.engine.execution_options(digest_begins="")
         # Each machine marks how far it had come itself. The name tells nothing of the server: a backup may be restored elsewhere.
         self.mark_file = workspace / "var" / "postgresql.mark"
         try:
@@ -213,19 +214,25 @@ def _has_come(descriptor: int) -> bool:
 
 
 def _begin(connection: Connection, turn_s: float | None) -> None:
-    """A writer's settings and its place among the writers, in one question. Readers wait for nobody."""
+    """The transaction, and of a writer his settings and place among the writers: all in one question. Readers wait for nobody."""
     connection.info.pop(TURN_AT, None)  # of an earlier transaction
-    kind = connection.get_execution_options().get("digest_write")
-    if kind is None:
-        return
+    match connection.get_execution_options().get("digest_begins", "plain"):
+        case "alone":
+            lock, how = "pg_advisory_xact_lock", ""
+        case "together":
+            lock, how = "pg_advisory_xact_lock_shared", _IN_ORDER
+        case kind:
+            if begin := _BEGIN[kind]:
+                connection.exec_driver_sql(begin)
+            return
     wait_ms = _LOCK_MS if turn_s is None else int(turn_s * 1000)
-    lock = "pg_advisory_xact_lock" if kind == "alone" else "pg_advisory_xact_lock_shared"
+    # What stands before BEGIN in the same question belongs to the transaction (PostgreSQL, 55.2.2.1); so its answer comes first.
     durable, *_, connection.info[TURN_AT] = connection.exec_driver_sql(
         f"SELECT current_setting('synchronous_commit'), set_config('lock_timeout', '{wait_ms}', true),"
         f" set_config('statement_timeout', '{_STATEMENT_MS}', true),"
-        f" set_config('idle_in_transaction_session_timeout', '{_IDLE_MS}', true), {_IN_ORDER if kind != 'alone' else ''}"
-        f" {lock}({_LOCK_SPACE}, {_WRITERS}),"
-        " clock_timestamp()"
+        f" set_config('idle_in_transaction_session_timeout', '{_IDLE_MS}', true), {how}"
+        f" {lock}({_LOCK_SPACE}, {_WRITERS}), clock_timestamp();"
+        " BEGIN"
     ).one()
     # A pooler may have handed out another session than the one that was looked at when we connected.
     if durable not in _DURABLE:
