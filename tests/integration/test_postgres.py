@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import re
 import threading
 import time
 from datetime import timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import BigInteger, event, text, update
+from sqlalchemy import BigInteger, text, update
 
 from digest.errors import ConfigError, StoreAway, StoreError
 from digest.model import DeliveryState as S
-from digest.store import claiming, ledger, now, open_store, outcomes, plans, schema
+from digest.store import claiming, ledger, now, open_store, outcomes, plans, schema, settling
+from digest.store.dialect import TURN_AT
 from digest.store.mark import Guard, new_epoch
 from digest.store.patience import patiently
 from digest.store.schema import metadata
@@ -92,13 +97,12 @@ def plan_of(workspace, statement, given, part):
     return found
 
 
-@pytest.mark.parametrize("one_edition", [False, True])
-@pytest.mark.parametrize("wait", [0, 1])
-@pytest.mark.parametrize("seen", ["nothing", "few", "planned", "ready"])
-def test_a_claim_looks_at_no_more_deliveries_than_it_takes(workspace, postgres_url, one_edition, wait, seen):
-    """Whatever the server knows of the table. Once it read and sorted all that was ready for each claim: 19 ms of 4,000, now 1.4.
+SEEN = pytest.mark.parametrize("seen", ["nothing", "few", "planned", "ready"])
 
-    It knows nothing, or what an earlier and smaller list left, or, as after planning, what was there before any was ready.
+
+def issue_of(workspace, postgres_url, seen, *, wait=0):
+    """300 deliveries that are ready. The server knows nothing of them, or what an earlier and smaller list left, or, as after planning,
+    what was there before any was ready. Gives the issue and the time.
     """
     if seen == "few":
         ready(workspace, 4, day=2, editions=3)
@@ -118,24 +122,87 @@ def test_a_claim_looks_at_no_more_deliveries_than_it_takes(workspace, postgres_u
             tx.execute(ours.values(next_at=now(tx) - timedelta(minutes=1)))
         if seen == "ready":
             plans.analyse_planned(tx)
-        at = now(tx)
+        return issue, now(tx)
+
+
+@SEEN
+@pytest.mark.parametrize("one_edition", [False, True])
+@pytest.mark.parametrize("wait", [0, 1])
+def test_a_claim_looks_at_no_more_deliveries_than_it_takes(workspace, postgres_url, one_edition, wait, seen):
+    """Whatever the server knows of the table. Once it read and sorted all that was ready for each claim: 19 ms of 4,000, now 1.4."""
+    issue, at = issue_of(workspace, postgres_url, seen, wait=wait)
     given = {"issue": issue, "k": 2, "at": at, "until": at, "owner": "x", "provider": "x", "ref": "", "aid": "x", "known": []}
     steps = plan_of(workspace, claiming._STATEMENTS[one_edition][wait], given, "chosen")
     assert max(rows for _, table, rows in steps if table == "delivery") <= 2 and not any("Sort" in kind for kind, _, _ in steps), steps
 
 
-def test_a_batch_is_claimed_and_settled_in_two_statements_each(workspace):
-    """The turn with its settings, and the claim; the turn, and the outcome. How many questions a batch takes is what bounds a fleet."""
-    issue, said = ready(workspace, 4), []
-    event.listen(workspace.store.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+@SEEN
+def test_an_outcome_looks_at_no_more_deliveries_than_it_is_of(workspace, postgres_url, seen):
+    issue, at = issue_of(workspace, postgres_url, seen)
     with workspace.store.write(together=True) as tx:
         found = claim(tx, issue, 3)
-    with workspace.store.write(together=True) as tx:
-        ledger.settle(tx, found, [ledger.Settled(one, S.ACCEPTED) for one in found.deliveries], outcome="answered")
-    assert len(said) == 4, said
+    outcomes = [{"row": one.id, "epoch": one.epoch, "new_state": "accepted", "why": "", "called": True} for one in found.deliveries]
+    given = {"attempt": found.attempt, "now": at, "rows": [one.id for one in found.deliveries], "outcomes": json.dumps(outcomes)}
+    steps = plan_of(workspace, settling._SETTLE, given, "moved")
+    assert max(rows for _, table, rows in steps if table == "delivery") == 3, steps
+
+
+@contextlib.contextmanager
+def wire(workspace, file):
+    """Gives what counts how often the server was asked since the last count, as libpq writes it down. The pool has one connection."""
+    with workspace.store.read() as tx:
+        traced = tx.connection.dbapi_connection.pgconn
+    with file.open("ab") as log:
+
+        def questions():
+            traced.untrace()
+            asked = re.findall(r"\tF\t\d+\t(?:Query|Sync)\b", file.read_text())
+            os.truncate(file, 0)
+            traced.trace(log.fileno())
+            return len(asked)
+
+        questions()
+        try:
+            yield questions
+        finally:
+            traced.untrace()
+
+
+def test_a_batch_takes_seven_questions(workspace, tmp_path):
+    """How many it takes is what bounds a fleet. A transaction takes none to begin, and the clock is asked without one."""
+    issue = ready(workspace, 4)
+    with wire(workspace, tmp_path / "wire") as questions:
+        with workspace.store.write(together=True) as tx:
+            found = claim(tx, issue, 3)
+        assert questions() == 3  # the turn with its settings, the claim, the commit
+        workspace.store.now()
+        assert questions() == 1
+        with workspace.store.write(together=True) as tx:
+            ledger.settle(tx, found, [ledger.Settled(one, S.ACCEPTED) for one in found.deliveries], outcome="answered")
+        assert questions() == 3
     assert found.readers.keys() == {one.subscriber for one in found.deliveries} and len(found.selections) == 1
     with workspace.store.write(together=True) as tx:
         assert claim(tx, issue, 1, known=found.selections).selections == {}
+
+
+@pytest.mark.parametrize("kind", ["alone", "together"])
+def test_a_turn_that_is_not_had_in_time_leaves_nothing_open(workspace, kind):
+    """Its settings and its lock go with the question that asked for them: the transaction had not begun."""
+    store = workspace.store
+    with store.write() as tx:
+        waiting = tx.info[TURN_AT]
+        store.backend.turn_s = 0.05
+        with pytest.raises(StoreAway, match="busy"), store.write(together=kind == "together"):
+            raise AssertionError("two at once")
+    store.backend.turn_s = None
+    with store.write(together=True) as tx:
+        assert tx.info[TURN_AT] > waiting
+        told = tx.execute(text("SELECT current_setting('enable_sort'), current_setting('transaction_isolation')")).one()
+    assert tuple(told) == ("off", "read committed")
+    with store.read() as tx:
+        told = tx.execute(text("SELECT current_setting('enable_sort'), current_setting('lock_timeout')")).one()
+        assert tuple(told) == ("on", "0")
+        assert tx.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar() == 0
 
 
 def test_who_writes_alone_waits_for_those_who_write_together_and_they_for_him(workspace):
