@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
@@ -42,6 +42,9 @@ _EDITIONS = 64  # remembered, of about 200 KB each
 _LONGEST_WAIT_S = 900  # a provider that asks for more ends the run instead
 
 _STATES: Mapping[str, S] = {"accepted": S.ACCEPTED, "rejected": S.FAILED, "deferred": S.READY, "uncertain": S.UNCERTAIN}
+
+
+T = TypeVar("T")
 
 
 class Progress(NamedTuple):
@@ -94,6 +97,7 @@ class Run:
         self.workspace, self.provider, self.ready, self.progress = workspace, provider, ready, progress
         self.owner = owner_of(os.getpid())
         self._lanes = lanes or provider.lanes
+        self._cancelling = cancelling_of(provider)
         self._look = compose.look_of(workspace.config)
         self._editions: dict[int, Edition] = {}
         self._throttle, self._domains = rates.limits(workspace, clock, shared=ties is not None)
@@ -127,16 +131,20 @@ class Run:
         self._halt.set()
 
     def _lane(self) -> None:
+        claim: Claim | None = None
         try:
             while not self._halt.is_set():
                 if wait := self._breaker.wait_s():
+                    self._put_down(claim)
+                    claim = None
                     self._halt.wait(wait)
                     continue
-                claim = self._claim()
+                claim = claim or self._claim()
                 if claim is None:
                     self._breaker.unused()
                     return
-                self._deliver(claim)
+                claim = self._deliver(claim)
+            self._put_down(claim)
         except BaseException:
             self._halt.set()  # the other lanes settle what they have in hand, and end
             raise
@@ -145,34 +153,47 @@ class Run:
 
     def _claim(self) -> Claim | None:
         batch_id = self._batch_id()
-        aid = secrets.token_hex(16)
-        claim = patiently(lambda: self._claim_as(aid, batch_id), lambda: self._recall(aid))
+        claim = self._named(lambda aid: self._claim_as(aid, batch_id))
         if claim is not None:
             self._ties.mark(claim.attempt)
         return claim
 
     def _claim_as(self, aid: str, batch_id: str) -> Claim | None:
+        with self.workspace.store.write(together=True) as tx:
+            return self._claim_in(tx, aid, batch_id)
+
+    def _claim_in(self, tx: Connection, aid: str, batch_id: str = "") -> Claim | None:
+        most = self._room(tx)
+        if most <= 0:
+            return None
         with self._lock:
             known = tuple(self._editions)
-        with self.workspace.store.write(together=True) as tx:
-            most = self._room(tx)
-            if most <= 0:
-                return None
-            return ledger.claim(
-                tx,
-                self.ready.row.id,
-                most,
-                owner=self.owner,
-                lease=self._lease,
-                provider=self.provider.name,
-                one_edition=self.provider.one_edition,
-                ref=batch_id,
-                aid=aid,
-                known=known,
-            )
+        return ledger.claim(
+            tx,
+            self.ready.row.id,
+            most,
+            owner=self.owner,
+            lease=self._lease,
+            provider=self.provider.name,
+            one_edition=self.provider.one_edition,
+            ref=batch_id,
+            aid=aid,
+            known=known,
+        )
+
+    def _named(self, write: Callable[[str], T]) -> T:
+        """``write`` with the name of a new attempt, another for each try: whether one came through is not known when its answer
+        did not, and what it claimed is given back before the next.
+        """
+        aids: list[str] = []
+
+        def work() -> T:
+            aids.append(secrets.token_hex(16))
+            return write(aids[-1])
+
+        return patiently(work, lambda: self._recall(aids[-1]))
 
     def _recall(self, aid: str) -> None:
-        """Give back what was claimed by a try whose commit came through though its answer did not."""
         with self.workspace.store.write(together=True) as tx:
             ledger.recall(tx, aid)
 
@@ -189,9 +210,9 @@ class Run:
 
     # --- handing over ---
 
-    def _deliver(self, claim: Claim) -> None:
-        """Hand a claim over; one that is refused whole is halved until the culprit stands alone."""
-        pending = [claim]
+    def _deliver(self, claim: Claim) -> Claim | None:
+        """Hand a claim over; one that is refused whole is halved until the culprit stands alone. Returns the next, if it was claimed."""
+        pending, following = [claim], None
         while pending:
             part = pending.pop()
             try:
@@ -204,16 +225,22 @@ class Run:
             if handover is None:
                 self._breaker.unused()
                 self._give_back([part, *pending])
-                return
+                return None
             if handover.split and len(parcels) > 1:
                 refs = (self._batch_id(), self._batch_id())
                 pending += patiently(lambda part=part, refs=refs: self._divide(part, refs))  # type: ignore[misc]
                 continue
-            self._settle(part, handover)
+            following = self._settle(part, handover, more=bool(parcels) and not pending and self._may_go_on(handover))
             self._mind(handover) if parcels else self._breaker.unused()
             if self._halt.is_set() and pending:
                 self._give_back(pending)
-                return
+                return None
+        return following
+
+    def _may_go_on(self, handover: Handover) -> bool:
+        """Whether the next claim may be made with this outcome: the answer asks for nothing, and no batch has to be named before."""
+        asks = handover.stop or handover.trouble or handover.retry_after_s is not None
+        return not (asks or self._halt.is_set() or self._cancelling)
 
     def _divide(self, part: Claim, refs: tuple[str, str]) -> list[Claim]:
         with self.workspace.store.write(together=True) as tx:
@@ -296,23 +323,29 @@ class Run:
         return handover
 
     def _hand_over(self, claim: Claim, parcels: list[Parcel]) -> Handover:
-        cancelling = cancelling_of(self.provider)
-        if cancelling is not None:
-            return cancelling.hand_over(self.ready.row.name, claim.aid, parcels, claim.ref)
+        if self._cancelling is not None:
+            return self._cancelling.hand_over(self.ready.row.name, claim.aid, parcels, claim.ref)
         return self.provider.hand_over(self.ready.row.name, claim.aid, parcels)
 
     def _batch_id(self) -> str:
         """A name for a batch that may have to be voided, drawn before the intent is written; empty where there is no such thing."""
-        cancelling = cancelling_of(self.provider)
-        return cancelling.create_batch() if cancelling is not None else ""
+        return self._cancelling.create_batch() if self._cancelling is not None else ""
 
     # --- settling ---
 
-    def _settle(self, claim: Claim, handover: Handover) -> None:
-        settled = patiently(lambda: self._write_answer(claim, handover))
-        self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
+    def _settle(self, claim: Claim, handover: Handover, *, more: bool) -> Claim | None:
+        """Write the outcome, and with it the next claim if ``more``: a lane commits once a batch, not twice."""
 
-    def _write_answer(self, claim: Claim, handover: Handover) -> list[Settled]:
+        def write(aid: str = "") -> tuple[list[Settled], Claim | None]:
+            return self._write_answer(claim, handover, aid)
+
+        settled, following = self._named(write) if more else patiently(write)
+        if following is not None:
+            self._ties.mark(following.attempt)
+        self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
+        return following
+
+    def _write_answer(self, claim: Claim, handover: Handover, aid: str) -> tuple[list[Settled], Claim | None]:
         by_did = {receipt.did: receipt for receipt in handover.receipts}
         with self.workspace.store.write(together=True) as tx:
             at = turn_at(tx)
@@ -325,7 +358,7 @@ class Run:
             if self.provider.sends and not (handover.stop or handover.trouble):  # a way that is shut says nothing of the addresses
                 rules = self.workspace.config.delivery
                 brake.check(tx, self.ready.row.id, rules.brake, refusals.keep(tx, settled, by_did, at, rules.soft_bounces))
-        return settled
+            return settled, self._claim_in(tx, aid) if aid else None
 
     def _write(self, claims: Sequence[Claim], settled: Sequence[Settled], outcome: str) -> None:
         """Outcomes of claims that were known without a call."""
@@ -350,6 +383,11 @@ class Run:
             next_at = at + timedelta(seconds=retry_delay_s(one.attempts, self._random))
         reason = f"{receipt.reason} ({receipt.code})" if receipt.reason and receipt.code else receipt.reason
         return Settled(one, state, reason, next_at, receipt.bytes, receipt.sha256)
+
+    def _put_down(self, claim: Claim | None) -> None:
+        """Give back a claim that is not to be handed over now."""
+        if claim is not None:
+            self._give_back([claim])
 
     def _give_back(self, claims: Sequence[Claim]) -> None:
         back = [Settled(one, S.READY, called=False) for claim in claims for one in claim.deliveries]
