@@ -1,8 +1,8 @@
-"""How much faster an issue goes out with more workers: `python -m benchmarks.scale_out [--readers 20000] [--workers 1,2,4,8]`.
+"""How much faster an issue goes out with more workers: `python -m benchmarks.scale_out [--readers 200000] [--workers 1,2,4,8]`.
 
 Every worker is a process with `--lanes` hand-overs at a time of `--batch` messages to a sink that answers after 50 ms. Ideal is
 what these pauses alone would take (``of_pauses`` for the most workers); ``of_linear`` is what one of the most workers hands over,
-against one of the fewest. The issue is planned beforehand; the clock runs from the first message in the sink's journal
+against one of the fewest. The issue is planned once, and each run has a copy of it; the clock runs from the first message in the journal
 until the ledger calls the issue finished. Workers are started first and wait, so that starting Python is not measured.
 The last line is JSON.
 """
@@ -28,9 +28,9 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def measure(folder: Path, url: str, readers: int, workers: int, batch: int, lanes: int, delay_s: float) -> dict[str, float]:
-    """One issue to ``readers`` by so many workers."""
-    fleet = Fleet(folder, url, readers)
+def measure(fleet: Fleet, workers: int, batch: int, lanes: int, delay_s: float) -> dict[str, float]:
+    """The fleet's issue, by so many workers."""
+    readers = fleet.readers
     try:
         with fleet.held_back():
             for _ in range(workers):
@@ -71,18 +71,20 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.05)
     given = parser.parse_args()
     server = start_server()
+    folder = Path(tempfile.mkdtemp(prefix="scale-"))
     found = []
     try:
+        made = Fleet(folder / "made", server.database(), given.readers)
         for workers in map(int, given.workers.split(",")):
-            folder = Path(tempfile.mkdtemp(prefix="scale-"))
-            try:
-                found.append(measure(folder / "w", server.database(), given.readers, workers, given.batch, given.lanes, given.delay))
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+            url = server.database(made.url)
+            fleet = made.twin(folder / str(workers), url)
+            found.append(measure(fleet, workers, given.batch, given.lanes, given.delay))
+            server.drop(url)
             say(json.dumps(found[-1]))
     finally:
         server.stop()
-    first, last = found[0], found[-1]
+        shutil.rmtree(folder, ignore_errors=True)
+    first, last = (choose(found, key=lambda one: one["workers"]) for choose in (min, max))
     told = {"readers": given.readers, "batch": given.batch, "lanes": given.lanes, "delay_s": given.delay, "runs": found}
     told["of_linear"] = round(last["per_s"] / last["workers"] / (first["per_s"] / first["workers"]), 3)
     told["of_pauses"] = last["ratio"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +46,15 @@ class Fleet:
             ready = readiness.make_ready(opened, ISSUE)
             if planned:
                 plan.plan(opened, ready)
+
+    def twin(self, folder: Path, url: str) -> Fleet:
+        """The same once more, as it stands now: ``url`` is of a copy of its database. Nobody is at work on it."""
+        other = copy.copy(self)
+        other.folder, other.journal, other.url, other.workers = folder, folder / "journal", url, []
+        shutil.copytree(self.folder, folder)
+        settings = folder / "config.yaml"
+        settings.write_text(settings.read_text().replace(self.url, url))
+        return other
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """One more worker."""
