@@ -24,6 +24,7 @@ from sqlalchemy import Connection
 from digest import brake, compose, rates, refusals
 from digest.addressing import envelope, slots
 from digest.compose import Edition
+from digest.errors import StoreError
 from digest.halt import Halt
 from digest.model import DeliveryState as S
 from digest.model import Selection
@@ -103,7 +104,7 @@ class Run:
         self._throttle, self._domains = rates.limits(workspace, clock, shared=ties is not None)
         self._random = random.Random()
         self._halt = Halt(halt)
-        self._lock = threading.Lock()
+        self._lock, self._telling = threading.Lock(), threading.Lock()
         self._stop, self._waits = "", ""
         self.accepted, self._done = 0, 0
         with workspace.store.read() as tx:
@@ -153,21 +154,25 @@ class Run:
 
     def _claim(self) -> Claim | None:
         batch_id = self._batch_id()
-        claim = self._named(lambda aid: self._claim_as(aid, batch_id))
+        claim = self._named(lambda aid: self._claim_as(aid, batch_id), [])
         if claim is not None:
             self._ties.mark(claim.attempt)
         return claim
 
     def _claim_as(self, aid: str, batch_id: str) -> Claim | None:
+        known = self._known()
         with self.workspace.store.write(together=True) as tx:
-            return self._claim_in(tx, aid, batch_id)
+            most = self._room(tx)
+            return self._claim_in(tx, most, aid, known, batch_id) if most > 0 else None
 
-    def _claim_in(self, tx: Connection, aid: str, batch_id: str = "") -> Claim | None:
-        most = self._room(tx)
-        if most <= 0:
-            return None
+    def _known(self) -> tuple[int, ...]:
+        """The editions that need not be told of. Asked before a transaction, in which nobody waits for another lane."""
         with self._lock:
-            known = tuple(self._editions)
+            return tuple(self._editions)
+
+    def _claim_in(
+        self, tx: Connection, most: int, aid: str, known: tuple[int, ...], batch_id: str = "", *, ahead: bool = False
+    ) -> Claim | None:
         return ledger.claim(
             tx,
             self.ready.row.id,
@@ -179,13 +184,13 @@ class Run:
             ref=batch_id,
             aid=aid,
             known=known,
+            ahead=ahead,
         )
 
-    def _named(self, write: Callable[[str], T]) -> T:
-        """``write`` with the name of a new attempt, another for each try: whether one came through is not known when its answer
-        did not, and what it claimed is given back before the next.
+    def _named(self, write: Callable[[str], T], aids: list[str]) -> T:
+        """``write`` with the name of a new attempt, another for each try (``aids``, the last one last): whether one came through is
+        not known when its answer did not, and what it claimed is given back before the next.
         """
-        aids: list[str] = []
 
         def work() -> T:
             aids.append(secrets.token_hex(16))
@@ -194,7 +199,8 @@ class Run:
         return patiently(work, lambda: self._recall(aids[-1]))
 
     def _recall(self, aid: str) -> None:
-        with self.workspace.store.write(together=True) as tx:
+        # Alone, so that it waits for a commit that is still on its way at the server, and then sees it.
+        with self.workspace.store.write() as tx:
             ledger.recall(tx, aid)
 
     @property
@@ -238,9 +244,12 @@ class Run:
         return following
 
     def _may_go_on(self, handover: Handover) -> bool:
-        """Whether the next claim may be made with this outcome: the answer asks for nothing, and no batch has to be named before."""
+        """Whether the next claim may be made with this outcome, which must neither wait for it nor be lost with it: the answer asks
+        for nothing, no batch has to be named before, and no day's cap counted.
+        """
         asks = handover.stop or handover.trouble or handover.retry_after_s is not None
-        return not (asks or self._halt.is_set() or self._cancelling)
+        waits = self._cancelling is not None or self.workspace.config.delivery.warm_up is not None
+        return not (asks or waits or self._halt.is_set())
 
     def _divide(self, part: Claim, refs: tuple[str, str]) -> list[Claim]:
         with self.workspace.store.write(together=True) as tx:
@@ -250,7 +259,8 @@ class Run:
         """What can be handed over, and what is settled without a call because it must not, cannot, or not yet."""
         readers, editions, at = patiently(lambda: self._look_up(claim))
         if self.provider.sends:
-            self._domains.expect([rates.domain_of(address) for _, address, _ in readers.values() if self._allowed(address)])
+            domains = [rates.domain_of(address) for _, address, _ in readers.values() if self._allowed(address)]
+            patiently(lambda: self._domains.expect(domains))  # what is booked twice for an answer that was lost only slows down
         parcels: list[Parcel] = []
         refused: list[Settled] = []
         for one in claim.deliveries:
@@ -311,7 +321,7 @@ class Run:
         """The call, outside any transaction; None where it was not made and everything may be given back."""
         if not parcels:
             return Handover(())
-        if self._halt.wait(self._throttle.wait_s(len(parcels))):
+        if self._halt.wait(patiently(lambda: self._throttle.wait_s(len(parcels)))):
             return None
         # By the database's clock: after a suspended machine or a long wait the lease may be somebody else's.
         if patiently(self.workspace.store.now) + timedelta(seconds=self.provider.longest_s) > claim.lease_until:
@@ -335,18 +345,33 @@ class Run:
 
     def _settle(self, claim: Claim, handover: Handover, *, more: bool) -> Claim | None:
         """Write the outcome, and with it the next claim if ``more``: a lane commits once a batch, not twice."""
-
-        def write(aid: str = "") -> tuple[list[Settled], Claim | None]:
-            return self._write_answer(claim, handover, aid)
-
-        settled, following = self._named(write) if more else patiently(write)
-        if following is not None:
-            self._ties.mark(following.attempt)
-        self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
+        settled, following = self._write_both(claim, handover) if more else patiently(lambda: self._write_answer(claim, handover))
+        try:
+            if following is not None:
+                self._ties.mark(following.attempt)
+            self._count(len(claim.deliveries), sum(one.state is S.ACCEPTED for one in settled))
+        except BaseException:
+            self._put_down(following)
+            raise
         return following
 
-    def _write_answer(self, claim: Claim, handover: Handover, aid: str) -> tuple[list[Settled], Claim | None]:
+    def _write_both(self, claim: Claim, handover: Handover) -> tuple[list[Settled], Claim | None]:
+        aids: list[str] = []
+        try:
+            return self._named(lambda aid: self._write_answer(claim, handover, aid), aids)
+        except StoreError:
+
+            def alone() -> tuple[list[Settled], Claim | None]:
+                self._recall(aids[-1])
+                return self._write_answer(claim, handover)
+
+            # It may be the claim that failed. If it does so again when the lane claims by itself, the outcome at least is kept.
+            return patiently(alone)
+
+    def _write_answer(self, claim: Claim, handover: Handover, aid: str = "") -> tuple[list[Settled], Claim | None]:
+        """The outcome, and the next claim where it has a name."""
         by_did = {receipt.did: receipt for receipt in handover.receipts}
+        known = self._known()
         with self.workspace.store.write(together=True) as tx:
             at = turn_at(tx)
             settled = [self._settled(one, by_did.get(one.did), handover, at) for one in claim.deliveries]
@@ -358,7 +383,7 @@ class Run:
             if self.provider.sends and not (handover.stop or handover.trouble):  # a way that is shut says nothing of the addresses
                 rules = self.workspace.config.delivery
                 brake.check(tx, self.ready.row.id, rules.brake, refusals.keep(tx, settled, by_did, at, rules.soft_bounces))
-            return settled, self._claim_in(tx, aid) if aid else None
+            return settled, self._claim_in(tx, self.provider.batch, aid, known, ahead=True) if aid else None
 
     def _write(self, claims: Sequence[Claim], settled: Sequence[Settled], outcome: str) -> None:
         """Outcomes of claims that were known without a call."""
@@ -371,6 +396,7 @@ class Run:
         with self._lock:
             self.accepted += accepted
             self._done += done
+        with self._telling:  # by itself: who listens may be slow, and lanes need the other lock
             self.progress(Progress("send", self._done, self.ready.row.planned))
 
     def _settled(self, one: Claimed, receipt: Receipt | None, handover: Handover, at: datetime) -> Settled:

@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 from digest.calendar import instant
 from digest.pace import Domains, DomainThrottle, SharedDomains, SharedThrottle, Throttle
 from digest.store import outcomes, throttle
-from digest.store.patience import patiently
 from digest.workspace import Workspace
 
 
@@ -25,18 +24,11 @@ def limits(workspace: Workspace, clock: Callable[[], float], *, shared: bool) ->
     if not (shared or store.shared):  # the workspace is held, and nobody else can send from it
         return Throttle(most, clock), DomainThrottle(each, clock)
 
-    # Patiently: deliveries are in hand meanwhile. What is booked twice for an answer that was lost makes the rest a little slower.
     def book(messages: int) -> float:
-        return patiently(lambda: book_once(messages))
-
-    def book_once(messages: int) -> float:
         with store.write(together=True) as tx:
             return throttle.book(tx, messages, most / 60)
 
     def take(wanted: Mapping[str, int]) -> Mapping[str, tuple[int, float]]:
-        return patiently(lambda: take_once(wanted))
-
-    def take_once(wanted: Mapping[str, int]) -> Mapping[str, tuple[int, float]]:
         hashes = {domain: store.vault.index(f"domain {domain}").hex() for domain in wanted}
         with store.write(together=True) as tx:
             throttle.sweep(tx)

@@ -36,23 +36,28 @@ def claim(
     ref: str = "",
     aid: str = "",
     known: Collection[int] = (),
+    ahead: bool = False,
 ) -> Claim | None:
     """T1: make the intent durable for up to ``k`` deliveries; those whose reader may no longer be written to are skipped.
 
     None when nothing can be claimed now, or the issue is paused. ``one_edition``: all of the same. The consent gate is in
     the same transaction: what was withdrawn before it commits is honoured. Several may claim at the same time; what another
     is just claiming is passed over. ``aid`` names the attempt, else a name is drawn. Selections of ``known`` editions are not told.
+    ``ahead``: in the transaction of an outcome, which must not wait; what is more than claiming is left to a claim by itself.
     """
     at, aid = turn_at(tx), aid or secrets.token_hex(16)
     if is_postgresql(tx):
         how: Any = {"owner": owner, "lease": lease, "provider": provider, "one_edition": one_edition, "ref": ref, "aid": aid}
         if found := claim_at_once(tx, issue, k, at, known=known, **how):
             return found
+        if ahead:
+            return None
     going = tx.execute(select(t.issue.c.send_not_after).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None), _may_leave())).first()
     if going is None:
         return None
     if _is_late(going.send_not_after, at):
-        _expire(tx, issue, at)
+        if not ahead:
+            _expire(tx, issue, at)
         return None
     wanted: Sequence[Row[Any]] = ()
     for due in (t.delivery.c.next_at.is_(None), t.delivery.c.next_at <= at):  # apart, so that the index gives each in its order
@@ -129,6 +134,8 @@ def recall(tx: Connection, aid: str) -> int:
     tx.execute(update(t.attempt).where(t.attempt.c.id == attempt).values(ended_at=at, outcome="given back", evidence="reply"))
     ours = and_(t.delivery.c.attempt_id == attempt, t.delivery.c.state == S.INFLIGHT.value)
     values = {"state": S.READY.value, "state_at": at, "attempt_id": None, "lease_owner": None, "lease_until": None}
+    if _is_cancelled(tx, attempt):
+        values |= {"state": S.SKIPPED.value, "reason": "cancelled"}
     return tx.execute(update(t.delivery).where(ours).values(**values)).rowcount
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import time
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from digest import gather, handover, interests, issue, pace, plan, readiness
-from digest.errors import StoreAway
+from digest.config import WarmUp
+from digest.errors import StoreAway, StoreError
 from digest.model import DeliveryState as S
+from digest.model import IssueState
 from digest.providers import Handover, Receipt
-from digest.store import outcomes, patience, schema
+from digest.store import ledger, now, outcomes, patience, schema
 from digest.subscribe import import_file
 from digest.workspace import open_workspace
 from tests.support.carrier import Carrier, accept
@@ -143,3 +147,106 @@ def test_what_was_claimed_ahead_is_given_back_while_nothing_may_be_handed_over(w
     run.drain()
     assert seen == [{S.ACCEPTED: BATCH, S.READY: READERS - BATCH}]
     assert len(carrier.taken) == len(set(carrier.taken)) == READERS
+
+
+@pytest.mark.parametrize("always", [False, True], ids=["once", "again and again"])
+def test_an_outcome_is_kept_when_the_claim_after_it_fails(workspace, monkeypatch, always):
+    carrier, claim = Carrier(batch=BATCH), ledger.claim
+
+    def failing(*given, ahead=False, **how):
+        if ahead or (always and carrier.calls):
+            raise StoreError("the database refused")
+        return claim(*given, ahead=ahead, **how)
+
+    monkeypatch.setattr(ledger, "claim", failing)
+    with pytest.raises(StoreError) if always else contextlib.nullcontext():
+        run_of(workspace, carrier).drain()
+    wanted = {S.ACCEPTED: BATCH, S.READY: READERS - BATCH} if always else {S.ACCEPTED: READERS}
+    assert states(workspace) == wanted and len(carrier.taken) == wanted[S.ACCEPTED]
+
+
+def test_what_was_claimed_ahead_is_given_back_when_nobody_can_be_told_of_it(workspace):
+    def progress(step):
+        raise SystemExit(1)  # as of a terminal that has gone
+
+    with pytest.raises(SystemExit):
+        run_of(workspace, Carrier(batch=BATCH), progress).drain()
+    assert states(workspace) == {S.ACCEPTED: BATCH, S.READY: READERS - BATCH}
+
+
+def test_nobody_waits_inside_a_transaction_for_a_terminal_that_stands_still(workspace):
+    blocked, go_on = threading.Event(), threading.Event()
+
+    def progress(step):
+        blocked.set()
+        assert go_on.wait(30)
+
+    carrier = Carrier(batch=1, lanes=2)
+    run = run_of(workspace, carrier, progress)
+    thread = threading.Thread(target=run.drain)
+    thread.start()
+    try:
+        assert blocked.wait(30)
+        until = time.monotonic() + 30
+        while states(workspace).get(S.ACCEPTED, 0) < 2:  # the other lane has written its outcome, too, and a claim
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        workspace.store.backend.turn_s = 5
+        with workspace.store.write():  # such as somebody who leaves
+            pass
+    finally:
+        go_on.set()
+        thread.join()
+    assert states(workspace) == {S.ACCEPTED: READERS}
+
+
+def test_an_issue_that_is_late_in_the_middle_expires_by_a_claim_of_its_own(workspace, monkeypatch):
+    claims, claim = [], ledger.claim
+
+    def heard(*given, ahead=False, **how):
+        claims.append(ahead)
+        return claim(*given, ahead=ahead, **how)
+
+    def script(aid, parcels):
+        with workspace.store.write() as tx:
+            tx.execute(update(schema.issue).values(send_not_after=now(tx) - timedelta(seconds=1)))
+        return accept(aid, parcels)
+
+    monkeypatch.setattr(ledger, "claim", heard)
+    expired, expire = [], ledger._expire
+    monkeypatch.setattr(ledger, "_expire", lambda *given: (expired.append(claims[-1]), expire(*given)))
+    run_of(workspace, Carrier(script, batch=BATCH)).drain()
+    assert states(workspace) == {S.ACCEPTED: BATCH, S.EXPIRED: READERS - BATCH}
+    assert claims == [False, True, False] and expired == [False]
+
+
+def test_where_a_day_has_its_cap_an_outcome_waits_for_no_other_lane_to_count(workspace, monkeypatch):
+    plan = WarmUp(started=date(2026, 5, 1), daily=(100,))
+    delivery = workspace.config.delivery.model_copy(update={"warm_up": plan})
+    careful = replace(workspace, config=workspace.config.model_copy(update={"delivery": delivery}))
+    run = run_of(careful, Carrier(batch=BATCH))
+    run._throttle = pace.Throttle(1_000_000, time.monotonic)
+    writes = Writes(workspace.store, monkeypatch)
+    run.drain()
+    assert writes.count == 2 * BATCHES + 1 and states(workspace) == {S.ACCEPTED: READERS}
+
+
+def test_a_commit_in_doubt_is_waited_for_before_it_is_looked_for(workspace):
+    run = run_of(workspace, Carrier(batch=BATCH))
+    with workspace.store.write(together=True) as tx:
+        assert run._claim_in(tx, BATCH, "a" * 32, ())
+        thread = threading.Thread(target=run._recall, args=("a" * 32,))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+    thread.join(30)
+    assert states(workspace) == {S.READY: READERS} and attempts(workspace) == {"given back": 1}
+
+
+def test_what_is_given_back_of_a_cancelled_issue_is_not_tried_again(workspace):
+    run = run_of(workspace, Carrier(batch=BATCH))
+    assert run._claim_as("a" * 32, "")
+    with workspace.store.write() as tx:
+        tx.execute(update(schema.issue).values(state=IssueState.CANCELLED.value))
+    run._recall("a" * 32)
+    assert states(workspace) == {S.READY: READERS - BATCH, S.SKIPPED: BATCH}
