@@ -5,7 +5,8 @@
 Each line of `TABLE` is a figure: the module that measures it and its arguments, where in the JSON it prints last the figure stands,
 against what it is, and the goal. A module is run once for all its figures that have the same arguments, in a process of its own. A
 module that is not there, fails, or gives no such figure is written down as that; then the exit code is 1. Writes ``RESULTS.md`` and
-``results.json``, and a picture ``results.svg``: each figure as a share of its goal.
+``results.json``, and a picture ``results.svg``: each figure as a share of its goal. With ``--only`` all other figures stay as they are
+there, each with the commit it was measured at.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,7 @@ class Figure(NamedTuple):
     least: bool = False
     unit: str = ""
     at_full: bool = False  # its goal is for a million readers: what a smaller run gives is shown, and not called reached
+    runs: str = ""  # where the JSON has a list of them, shown as a table
 
 
 PLAN = ("--readers 5000 20000", "--readers 10000 100000 1000000")
@@ -52,7 +54,7 @@ MODES = ("--readers 1000", "")
 FEEDS = ("--rounds 1", "")
 PAGES = ("--readers 50000 --pages 5", "")
 PAGES_PG = ("--store postgresql --readers 50000 --pages 5", "--store postgresql")
-SCALE = ("--readers 8000 --lanes 1 --batch 5 --workers 1,8", "--readers 200000 --lanes 1 --batch 5")
+SCALE = ("--readers 24000 --lanes 1 --batch 5 --workers 8,1", "--readers 200000 --lanes 1 --batch 5 --workers 8,4,2,1")
 LOAD = ("--seconds 4 --rounds 3", "--seconds 10 --rounds 5 --readers 40000")
 TABLE = (
     Figure("compose_speed", *SPEED, "against_naive", "messages composed a second and core", "the naive pipeline", 1000, True, "×"),
@@ -76,7 +78,7 @@ TABLE = (
     Figure("reader_pages", *PAGES, "page_ms", "slowest page of the list of 2,000,000 readers, SQLite", "-", 300, unit=" ms", at_full=True),
     Figure("reader_pages", *PAGES_PG, "page_ms", "the same, PostgreSQL", "-", 300, unit=" ms", at_full=True),
     Figure("scale_out", *SCALE, "of_linear", "eight workers to a sink that answers after 50 ms", "eight times one", 0.85, True, "×"),
-    Figure("scale_out", *SCALE, "of_pauses", "the same", "the sink's pauses and nothing else", 0.85, True, "×"),
+    Figure("scale_out", *SCALE, "of_pauses", "the same", "the sink's pauses and nothing else", 0.85, True, "×", runs="runs"),
     Figure("web_load", *LOAD, "unsubscribe.best_p99_ms", "200 one-click unsubscribes a second, p99", "-", 300, unit=" ms"),
     Figure("web_load", *LOAD, "join.best_p99_ms", "100 sign-up forms a second, p99", "-", 300, unit=" ms"),
 )
@@ -95,7 +97,7 @@ BECAUSE = {
     "unsubscribe.best_p99_ms": "some 2.5 ms of processor time each, beside the issue and the load itself on the same processors",
     "join.best_p99_ms": "some 4 ms of processor time each, the mails that answer among it, on the same processors as the load",
     "of_linear": "a batch takes some 5 ms of the worker's processor, and there are two",
-    "of_pauses": "beside the sink's 50 ms a batch of five takes some 10 in worker and database, two durable commits among it",
+    "of_pauses": "beside the sink's 50 ms a batch of five takes some 6 in worker and database, a durable commit among it",
     "renewed_ms": "some 150 ms of processor time, three emails through premailer among it; on shared processors more by the clock",
 }
 
@@ -108,6 +110,8 @@ class Result(NamedTuple):
     reached: float | None
     why: str = ""
     judged: bool = True  # not where the goal is for more than was run
+    commit: str = ""  # of the code that was measured
+    rows: Sequence[Mapping[str, Any]] = ()
 
     @property
     def met(self) -> bool:
@@ -176,10 +180,21 @@ def measure(table: Sequence[Figure], size: str, limit_s: float) -> list[Result]:
         reached = at(found, figure.key)
         command = f"python -m benchmarks.{figure.module} {words}".rstrip()
         why = why or ("" if reached is not None else f"gives no {figure.key}")
-        results.append(Result(figure, command, reached, why, size == "full" or not figure.at_full))
+        rows = found.get(figure.runs, ()) if found and figure.runs else ()
+        results.append(Result(figure, command, reached, why, size == "full" or not figure.at_full, commit(), rows))
         if reached is None:
             say(f"MISSING  {figure.name}: {results[-1].why}")
     return results
+
+
+def earlier(file: Path, table: Sequence[Figure]) -> dict[Figure, Result]:
+    """What an earlier run wrote for figures that are still measured and judged in the same way."""
+    found: dict[Figure, Result] = {}
+    for entry in json.loads(file.read_text(encoding="utf-8")) if file.exists() else ():
+        figure = Figure(**{name: entry[name] for name in Figure._fields if name in entry})
+        if figure in table:
+            found[figure] = Result(figure, *(entry[name] for name in Result._fields[1:]))
+    return found
 
 
 def machine() -> str:
@@ -203,24 +218,24 @@ def number(value: float, unit: str) -> str:
     return f"{digits}{' ' if unit == '×' else ''}{unit}".rstrip()
 
 
-def table_of(results: Sequence[Result], size: str, date: str) -> str:
+def table_of(results: Sequence[Result], date: str) -> str:
     """RESULTS.md."""
     lines = [
         "# What the benchmarks gave",
         "",
-        f"{date}, commit {commit()}, size {size}; {machine()}.",
-        f"Repeat with `make bench{'' if size == 'small' else ' SIZE=full'}`, or one figure with its command.",
+        f"{date}; {machine()}.",
+        "Repeat with `make bench` or `make bench SIZE=full`, or one figure with its command.",
         "Absolute times mean little on shared machines; ratios are of one run.",
         "",
-        "| figure | against | goal | reached | | command |",
-        "|---|---|---|---|---|---|",
+        "| figure | against | goal | reached | | command | commit |",
+        "|---|---|---|---|---|---|---|",
     ]
     for one in results:
         figure = one.figure
         goal = f"{'≥' if figure.least else '≤'} {number(figure.goal, figure.unit)}"
         reached = number(one.reached, figure.unit) if one.reached is not None else f"**missing**: {one.why}"
         word = "" if one.reached is None else "for a million, see below" if not one.judged else "yes" if one.met else "**no**"
-        lines.append(f"| {figure.name} | {figure.against} | {goal} | {reached} | {word} | `{one.command}` |")
+        lines.append(f"| {figure.name} | {figure.against} | {goal} | {reached} | {word} | `{one.command}` | {one.commit} |")
     short = [one for one in results if one.reached is not None and one.judged and not one.met]
     if not all(one.judged for one in results):
         lines += [
@@ -230,7 +245,18 @@ def table_of(results: Sequence[Result], size: str, date: str) -> str:
     if short:
         lines += ["", "Not reached, because:", ""]
         lines += [f"- {one.figure.name} / {one.figure.against}: {BECAUSE.get(one.figure.key, 'not yet looked into')}." for one in short]
+    for one in results:
+        lines += _runs(one)
     return "\n".join([*lines, "", "![Each figure as a share of its goal](results.svg)", ""])
+
+
+def _runs(one: Result) -> list[str]:
+    """The runs of a figure that is of several."""
+    if not one.rows:
+        return []
+    names = list(one.rows[0])
+    lines = ["", f"`{one.command}`, run by run:", "", f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    return lines + [f"| {' | '.join(str(row.get(name, '')) for name in names)} |" for row in one.rows]
 
 
 def say(line: str) -> None:
@@ -250,14 +276,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     table = [figure for figure in TABLE if not given.only or figure.module in given.only]
     if not table:
         parser.error(f"--only: one of {', '.join(dict.fromkeys(figure.module for figure in TABLE))}")
-    results = measure(table, given.size, given.limit_s)
+    found = {one.figure: one for one in measure(table, given.size, given.limit_s)}
+    if given.only:
+        found = earlier(given.out / "results.json", TABLE) | found
+    results = [found[figure] for figure in TABLE if figure in found]
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "RESULTS.md").write_text(table_of(results, given.size, f"{datetime.now(UTC):%Y-%m-%d}"), encoding="utf-8")
+    (given.out / "RESULTS.md").write_text(table_of(results, f"{datetime.now(UTC):%Y-%m-%d}"), encoding="utf-8")
     bars = [
         (f"{one.figure.name} / {one.figure.against}".removesuffix(" / -"), one.share, one.met, one.why) for one in results if one.judged
     ]
     (given.out / "results.svg").write_text(picture.bars(bars), encoding="utf-8")
-    plain = [{**one.figure._asdict(), "reached": one.reached, "met": one.met, "judged": one.judged, "why": one.why} for one in results]
+    plain = [one.figure._asdict() | one._asdict() | {"met": one.met} for one in results]
+    for entry in plain:
+        del entry["figure"]
     (given.out / "results.json").write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     missing = sum(one.reached is None for one in results)
     told = {

@@ -50,7 +50,7 @@ def test_goals_are_floors_or_ceilings(figure, reached, met, share):
 
 def test_a_benchmark_that_is_not_there_is_said_loudly():
     assert suite.run("no_such_benchmark", "", 1) == (None, "not in this checkout")
-    text = suite.table_of([suite.Result(FLOOR, "python -m benchmarks.m", None, "not in this checkout")], "small", "2026-05-01")
+    text = suite.table_of([suite.Result(FLOOR, "python -m benchmarks.m", None, "not in this checkout")], "2026-05-01")
     assert "**missing**: not in this checkout" in text and "| yes |" not in text
 
 
@@ -63,5 +63,29 @@ def test_the_picture_is_xml_that_says_everything_in_words_too():
 
 def test_a_goal_for_a_million_is_not_called_reached_by_fewer():
     few = suite.Result(CEILING._replace(at_full=True), "", 5.0, judged=False)
-    text = suite.table_of([few], "small", "2026-05-01")
+    text = suite.table_of([few], "2026-05-01")
     assert not few.met and "| yes |" not in text and "SIZE=full" in text and "Not reached" not in text
+
+
+def test_a_figure_that_is_measured_alone_leaves_the_others_with_their_commits(tmp_path, monkeypatch, capsys):
+    one, other = FLOOR, CEILING._replace(module="n")
+    monkeypatch.setattr(suite, "TABLE", (one, other))
+    monkeypatch.setattr(suite, "run", lambda module, words, limit_s: ({"a": {"b": {"m": 12, "n": 7}[module]}}, ""))
+    monkeypatch.setattr(suite, "commit", lambda: "first")
+    assert suite.main(["--out", str(tmp_path)]) == 0
+    monkeypatch.setattr(suite, "run", lambda module, words, limit_s: ({"a": {"b": 3}}, ""))
+    monkeypatch.setattr(suite, "commit", lambda: "second")
+    assert suite.main(["--only", "m", "--out", str(tmp_path)]) == 0
+    lines = (tmp_path / "RESULTS.md").read_text().splitlines()
+    assert [line.split(" | ")[3::3] for line in lines if "| x |" in line] == [["3", "second |"], ["7", "first |"]]
+    # What is judged by another goal now is not what was measured.
+    monkeypatch.setattr(suite, "TABLE", (one, other._replace(goal=99)))
+    assert suite.earlier(tmp_path / "results.json", suite.TABLE).keys() == {one}
+    assert suite.earlier(tmp_path / "none.json", suite.TABLE) == {}
+    assert capsys.readouterr().out.count('"missing": 0') == 2
+
+
+def test_a_figure_of_several_runs_shows_each():
+    result = suite.Result(FLOOR, "python -m benchmarks.m", 20.0, rows=[{"workers": 1, "ratio": 0.9}, {"workers": 8, "ratio": 0.88}])
+    text = suite.table_of([result], "2026-05-01")
+    assert "| workers | ratio |\n|---|---|\n| 1 | 0.9 |\n| 8 | 0.88 |\n" in text
