@@ -96,7 +96,7 @@ BECAUSE = {
     "page_ms": "a page that hardly anybody fits looks at some twenty thousand rows, and the first one reads them from disk",
     "unsubscribe.best_p99_ms": "some 2.5 ms of processor time each, beside the issue and the load itself on the same processors",
     "join.best_p99_ms": "some 4 ms of processor time each, the mails that answer among it, on the same processors as the load",
-    "of_linear": "a batch takes some 5 ms of the worker's processor, and there are two",
+    "of_linear": "a batch takes some 4 ms of the worker's processor, and there are two",
     "of_pauses": "beside the sink's 50 ms a batch of five takes some 6 in worker and database, a durable commit among it",
     "renewed_ms": "some 150 ms of processor time, three emails through premailer among it; on shared processors more by the clock",
 }
@@ -171,7 +171,7 @@ def run(module: str, words: str, limit_s: float) -> tuple[dict[str, Any] | None,
 def measure(table: Sequence[Figure], size: str, limit_s: float) -> list[Result]:
     """All figures of the table; each module runs once for the same arguments."""
     kept: dict[tuple[str, str], tuple[dict[str, Any] | None, str]] = {}
-    results = []
+    results, code = [], commit()
     for figure in table:
         words = figure.small if size == "small" else figure.full
         if (figure.module, words) not in kept:
@@ -181,7 +181,7 @@ def measure(table: Sequence[Figure], size: str, limit_s: float) -> list[Result]:
         command = f"python -m benchmarks.{figure.module} {words}".rstrip()
         why = why or ("" if reached is not None else f"gives no {figure.key}")
         rows = found.get(figure.runs, ()) if found and figure.runs else ()
-        results.append(Result(figure, command, reached, why, size == "full" or not figure.at_full, commit(), rows))
+        results.append(Result(figure, command, reached, why, size == "full" or not figure.at_full, code, rows))
         if reached is None:
             say(f"MISSING  {figure.name}: {results[-1].why}")
     return results

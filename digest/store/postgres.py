@@ -226,7 +226,8 @@ def _begin(connection: Connection, turn_s: float | None) -> None:
                 connection.exec_driver_sql(begin)
             return
     wait_ms = _LOCK_MS if turn_s is None else int(turn_s * 1000)
-    # What stands before BEGIN in the same question belongs to the transaction (PostgreSQL, 55.2.2.1); so its answer comes first.
+    # What stands before BEGIN in the same question belongs to the transaction ("Multiple Statements in a Simple Query" in
+    # PostgreSQL's pages on its protocol); so its answer comes first.
     durable, *_, connection.info[TURN_AT] = connection.exec_driver_sql(
         f"SELECT current_setting('synchronous_commit'), set_config('lock_timeout', '{wait_ms}', true),"
         f" set_config('statement_timeout', '{_STATEMENT_MS}', true),"

@@ -9,18 +9,18 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from digest import dispatch, gather, handover, interests, issue, operate, pace
+from digest import dispatch, handover, issue, operate, pace
 from digest.errors import ConfigError, IssueError, IssueWaits, ProviderUnusable, StoreError
 from digest.model import DeliveryState as S
 from digest.model import IssueState
 from digest.providers import Handover, Receipt
 from digest.store import holding, ledger, now, schema
-from digest.subscribe import import_file
 from digest.workspace import open_workspace
 from tests.support.carrier import Carrier, accept
-from tests.support.make import CONFIG, make_workspace, write_summary
+from tests.support.drafted import draft_issue
+from tests.support.make import CONFIG
 
-ISSUE = "monthly-2026-05-01"
+ISSUE, ON = "monthly-2026-05-01", date(2026, 5, 1)
 READERS = 9
 
 pytestmark = pytest.mark.usefixtures("on_both")
@@ -29,18 +29,11 @@ pytestmark = pytest.mark.usefixtures("on_both")
 @pytest.fixture
 def folder(tmp_path):
     people = "email,interests\n" + "".join(f"r{n}@example.org,{'gut' if n % 3 else 'vision'}\n" for n in range(READERS))
-    made = make_workspace(tmp_path / "letter", subscribers=people)
-    write_summary(made, "bacteria", tags="gut")
-    write_summary(made, "eyes", tags="vision")
-    with opened(made) as workspace:
-        import_file(workspace, made / "subscribers" / "people.csv", interests.load(made))
-        gather.gather(workspace)
-        issue.draft(workspace, "monthly")
-    return made
+    return draft_issue(tmp_path / "letter", people, {"bacteria": "gut", "eyes": "vision"}, ON)
 
 
 def opened(folder):
-    return open_workspace(folder, date(2026, 5, 1))
+    return open_workspace(folder, ON)
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-from digest import dispatch, gather, interests, issue, operate, plan, readiness
+from digest import dispatch, operate, plan, readiness
 from digest.dispatch import StatusReport
 from digest.store import workers
-from digest.subscribe import import_file
 from digest.worker import hint_at_work, queue_url
 from digest.workspace import open_workspace
-from tests.support.make import CONFIG, REPOSITORY, make_workspace, write_summary
+from tests.support.drafted import draft_issue
+from tests.support.make import CONFIG, REPOSITORY
 
 ISSUE, ON = "monthly-2026-05-01", date(2026, 5, 1)
 SETTINGS = 'queue: procrastinate\nstore: {url: "URL"}\ndelivery: {max_per_minute: 100000000, allow: ["*"]}\n'
@@ -32,18 +32,14 @@ class Fleet:
 
     def __init__(self, folder: Path, url: str, readers: int, *, planned: bool = True) -> None:
         people = "email,interests\n" + "".join(f"r{n}@example.org,{('gut', 'vision')[n % 2]}\n" for n in range(readers))
-        self.folder = make_workspace(folder, config=CONFIG + SETTINGS.replace("URL", url), subscribers=people)
-        write_summary(self.folder, "bacteria", tags="gut")
-        write_summary(self.folder, "eyes", tags="vision")
+        config = CONFIG + SETTINGS.replace("URL", url)
+        self.folder = draft_issue(folder, people, {"bacteria": "gut", "eyes": "vision"}, ON, config=config)
         self.journal = folder / "journal"
         self.journal.touch()
         self.readers, self.url = readers, url
         self.workers: list[subprocess.Popen[bytes]] = []
         with open_workspace(self.folder, ON) as opened:
-            import_file(opened, self.folder / "subscribers" / "people.csv", interests.load(self.folder))
-            gather.gather(opened)
-            issue.draft(opened, "monthly")
-            ready = readiness.make_ready(opened, ISSUE)
+            ready = readiness.make_ready(opened, ISSUE)  # workers take up what is on its way, planned or not
             if planned:
                 plan.plan(opened, ready)
 
