@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import secrets
 import socket
 import threading
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
@@ -100,6 +101,7 @@ class Run:
         self._lanes = lanes or provider.lanes
         self._cancelling = cancelling_of(provider)
         self._look = compose.look_of(workspace.config)
+        self._allowed = _matcher(workspace.config.delivery.allow)
         self._editions: dict[int, Edition] = {}
         self._throttle, self._domains = rates.limits(workspace, clock, shared=ties is not None)
         self._random = random.Random()
@@ -258,14 +260,14 @@ class Run:
     def _parcels(self, claim: Claim) -> tuple[list[Parcel], list[Settled]]:
         """What can be handed over, and what is settled without a call because it must not, cannot, or not yet."""
         readers, editions, at = patiently(lambda: self._look_up(claim))
+        domains = {address: rates.domain_of(address) for _, address, _ in readers.values() if self._allowed(address.lower())}
         if self.provider.sends:
-            domains = [rates.domain_of(address) for _, address, _ in readers.values() if self._allowed(address)]
-            patiently(lambda: self._domains.expect(domains))  # what is booked twice for an answer that was lost only slows down
+            patiently(lambda: self._domains.expect(domains.values()))  # what is booked twice for an answer that was lost only slows down
         parcels: list[Parcel] = []
         refused: list[Settled] = []
         for one in claim.deliveries:
             sid, address, name = readers[one.subscriber]
-            if held_back := self._held_back(one, address, at):
+            if held_back := self._held_back(one, domains.get(address), at):
                 refused.append(held_back)
             else:
                 reader = slots(self.workspace, one.did, sid, address, name, one.date_header)
@@ -305,17 +307,14 @@ class Run:
         self._count(len(refused))
         return claim._replace(deliveries=tuple(one for one in claim.deliveries if one.id not in done))
 
-    def _held_back(self, one: Claimed, address: str, at: datetime) -> Settled | None:
-        """A message to real people that must not leave: the address is not allowed, or its domain has had its share."""
+    def _held_back(self, one: Claimed, domain: str | None, at: datetime) -> Settled | None:
+        """A message to real people that must not leave: the address is not allowed (no ``domain``), or its domain has had its share."""
         if not self.provider.sends:
             return None
-        if not self._allowed(address):
+        if domain is None:
             return Settled(one, S.SKIPPED, "not in delivery.allow", called=False)
-        wait_s = self._domains.put_off_s(rates.domain_of(address))
+        wait_s = self._domains.put_off_s(domain)
         return Settled(one, S.READY, "its domain has had its share", at + timedelta(seconds=wait_s), called=False) if wait_s else None
-
-    def _allowed(self, address: str) -> bool:
-        return any(fnmatchcase(address.lower(), pattern.lower()) for pattern in self.workspace.config.delivery.allow)
 
     def _call(self, claim: Claim, parcels: list[Parcel]) -> Handover | None:
         """The call, outside any transaction; None where it was not made and everything may be given back."""
@@ -440,6 +439,11 @@ class Run:
             self._stop = self._stop or why
         self._halt.set()
         self._ties.ended(why)
+
+
+def _matcher(patterns: Sequence[str]) -> Callable[[str], object]:
+    """Whether a text in small letters is like any of these, as file names are."""
+    return re.compile("|".join(translate(pattern.lower()) for pattern in patterns) or "(?!)").match
 
 
 def gave_up(said: str) -> str:

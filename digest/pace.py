@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Protocol
 
@@ -95,7 +95,7 @@ class SharedThrottle:
 class Domains(Protocol):
     """Who says whether a message to a domain may go now."""
 
-    def expect(self, domains: Collection[str]) -> None:
+    def expect(self, domains: Iterable[str]) -> None:
         """These are about to be asked for."""
         ...
 
@@ -115,7 +115,7 @@ class SharedDomains:
         self._granted: dict[str, tuple[int, float, bool]] = {}  # how many are left, until when, and whether there are no more
         self._lock = threading.Lock()
 
-    def expect(self, domains: Collection[str]) -> None:
+    def expect(self, domains: Iterable[str]) -> None:
         """Take what is missing for these messages, all in one go."""
         with self._lock:
             now = self._clock()
@@ -149,7 +149,7 @@ class DomainThrottle:
         self._minute: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
 
-    def expect(self, domains: Collection[str]) -> None:
+    def expect(self, domains: Iterable[str]) -> None:
         """Nothing has to be prepared."""
 
     def put_off_s(self, domain: str) -> float:

@@ -6,21 +6,40 @@ Every move is a compare-and-set: a row that is no longer in the state it was tho
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Update, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    String,
+    Update,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from digest.model import DeliveryState as S
 from digest.model import IssueState
+from digest.store import outcomes
 from digest.store import schema as t
-from digest.store.claiming import CLAIM_ORDER, claim_at_once
+from digest.store.bulk import among, listed, run_many
+from digest.store.claim_steps import Due, Steps, steps
 from digest.store.claiming import Claim as Claim
 from digest.store.claiming import Claimed as Claimed
+from digest.store.claiming import claim_at_once
 from digest.store.database import now
 from digest.store.dialect import is_postgresql, turn_at
-from digest.store.people import writable
+from digest.store.people import Sealed, writable
 from digest.store.settling import settle_at_once
 
 
@@ -52,7 +71,9 @@ def claim(
             return found
         if ahead:
             return None
-    going = tx.execute(select(t.issue.c.send_not_after).where(t.issue.c.id == issue, t.issue.c.paused_at.is_(None), _may_leave())).first()
+    asked = steps(tx.dialect.name, writable, _may_leave)
+    given: dict[str, Any] = {"issue": issue, "at": at, "k": k}
+    going = tx.execute(asked.going, given).first()
     if going is None:
         return None
     if _is_late(going.send_not_after, at):
@@ -60,63 +81,45 @@ def claim(
             _expire(tx, issue, at)
         return None
     wanted: Sequence[Row[Any]] = ()
-    for due in (t.delivery.c.next_at.is_(None), t.delivery.c.next_at <= at):  # apart, so that the index gives each in its order
-        ready = and_(t.delivery.c.issue_id == issue, t.delivery.c.state == S.READY.value, due)
-        wanted = _of_one_edition(tx, ready, k, at) if one_edition else _with_consent(tx, ready, k, at)
+    for due in asked.due:
+        wanted = _of_one_edition(tx, asked, due, given) if one_edition else _with_consent(tx, asked, due.of_any, given)
         if wanted:
             break
     if not wanted:
         return None
     attempt, aid = _new_attempt(tx, issue, provider, len(wanted), at, ref, aid)
-    _move(
-        tx,
-        [row.id for row in wanted],
-        S.READY,
-        S.INFLIGHT,
-        at,
-        attempt_id=attempt,
-        attempts=t.delivery.c.attempts + 1,
-        lease_owner=owner,
-        lease_epoch=t.delivery.c.lease_epoch + 1,
-        lease_until=at + lease,
-    )
+    taken = listed(tx.dialect.name, [row.id for row in wanted])
+    tx.execute(asked.take, {"rows": taken, "at": at, "attempt": attempt, "owner": owner, "until": at + lease})
     deliveries = tuple(
-        Claimed(r.id, r.did, r.subscriber_id, r.edition_id, r.date_header, r.attempts + 1, r.lease_epoch + 1) for r in wanted
+        [Claimed(r.id, r.did, r.subscriber_id, r.edition_id, r.date_header, r.attempts + 1, r.lease_epoch + 1) for r in wanted]
     )
-    return Claim(attempt, aid, deliveries, at + lease, ref)
+    readers = {r.subscriber_id: Sealed(r.sid, r.address, r.name) for r in wanted}
+    unknown = {one.edition for one in deliveries}.difference(known)
+    selections = outcomes.edition_selections(tx, sorted(unknown)) if unknown else {}
+    return Claim(attempt, aid, deliveries, at + lease, ref, readers, selections)
 
 
 def _is_late(not_after: datetime | None, at: datetime) -> bool:
     return not_after is not None and not_after < at
 
 
-def _of_one_edition(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[Row[Any]]:
+def _of_one_edition(tx: Connection, asked: Steps, due: Due, given: Mapping[str, Any]) -> Sequence[Row[Any]]:
     """Of the first edition that has somebody who may be written to."""
-    first = select(t.delivery.c.edition_id).where(ready).order_by(*CLAIM_ORDER).limit(1)
-    while (edition := tx.execute(first.with_for_update(skip_locked=True)).scalar()) is not None:
-        if wanted := _with_consent(tx, and_(ready, t.delivery.c.edition_id == edition), k, at):
+    while (edition := tx.execute(due.first_edition, given).scalar()) is not None:
+        if wanted := _with_consent(tx, asked, due.of_edition, {**given, "edition": edition}):
             return wanted
     return ()
 
 
-def _with_consent(tx: Connection, ready: Any, k: int, at: datetime) -> Sequence[Row[Any]]:
+def _with_consent(tx: Connection, asked: Steps, due: Select[Any], given: Mapping[str, Any]) -> Sequence[Row[Any]]:
     """Up to ``k`` ready rows whose readers may be written to; the others on the way are skipped."""
     while True:
-        rows = tx.execute(
-            select(t.delivery.c.id, t.delivery.c.did, t.delivery.c.subscriber_id, t.delivery.c.edition_id, t.delivery.c.date_header)
-            .add_columns(t.delivery.c.attempts, t.delivery.c.lease_epoch, writable().label("writable"), t.subscriber.c.status)
-            .join(t.subscriber, t.subscriber.c.id == t.delivery.c.subscriber_id)
-            .where(ready)
-            .order_by(*CLAIM_ORDER)
-            .limit(k)
-            .with_for_update(of=t.delivery, skip_locked=True)
-        ).all()
-        for row in rows:
+        found = tx.execute(due, given).all()
+        for row in found:
             if not row.writable:
-                reason = row.status if row.status != "active" else "suppressed"
-                _move(tx, [row.id], S.READY, S.SKIPPED, at, reason=reason)
-        wanted = [row for row in rows if row.writable]
-        if wanted or not rows:
+                tx.execute(asked.skip, {"row": row.id, "at": given["at"], "why": row.status if row.status != "active" else "suppressed"})
+        wanted = [row for row in found if row.writable]
+        if wanted or not found:
             return wanted
 
 
@@ -142,7 +145,10 @@ def recall(tx: Connection, aid: str) -> int:
 def _new_attempt(tx: Connection, issue: int, provider: str, n: int, at: datetime, ref: str, aid: str = "") -> tuple[int, str]:
     aid = aid or secrets.token_hex(16)
     values = {"aid": aid, "issue_id": issue, "provider": provider, "n": n, "started_at": at, "provider_ref": ref}
-    return tx.execute(insert(t.attempt).values(**values).returning(t.attempt.c.id)).scalar_one(), aid
+    return tx.execute(_BEGIN, values).scalar_one(), aid
+
+
+_BEGIN = insert(t.attempt).returning(t.attempt.c.id)
 
 
 def divide(tx: Connection, issue: int, whole: Claim, *, lease: timedelta, provider: str, refs: tuple[str, str] = ("", "")) -> list[Claim]:
@@ -192,14 +198,17 @@ def settle(tx: Connection, claimed: Claim, settled: Sequence[Settled], *, outcom
     lost = 0
     for called, statement in ((True, _SETTLE), (False, _SET_ASIDE)):
         rows = [_row(one, at, ended=ended) for one in settled if one.called is called]
-        if rows:
-            lost += len(rows) - tx.execute(statement, rows).rowcount
-    tx.execute(
-        update(t.attempt)
-        .where(t.attempt.c.id == claimed.attempt)
-        .values(ended_at=at, outcome=outcome, code=code, evidence="reply", **({"provider_ref": ref} if ref else {}))
-    )
+        lost += len(rows) - run_many(tx, statement, rows)
+    tx.execute(_END, {"attempt": claimed.attempt, "ended_at": at, "outcome": outcome, "code": code, "evidence": "reply", "ref": ref})
     return lost
+
+
+_REF = bindparam("ref", type_=String())
+_END = (
+    update(t.attempt)
+    .where(t.attempt.c.id == bindparam("attempt", type_=Integer()))
+    .values(provider_ref=case((_REF != "", _REF), else_=t.attempt.c.provider_ref))
+)
 
 
 def _is_cancelled(tx: Connection, attempt: int) -> bool:
@@ -281,11 +290,8 @@ def uncertain(tx: Connection, issue: int, provider: str | None = None) -> list[t
 def unsettled(tx: Connection, rows: Sequence[int]) -> list[int]:
     """Those of these deliveries that are still uncertain or held."""
     d = t.delivery.c
-    found: list[int] = []
-    for start in range(0, len(rows), 500):
-        chosen = and_(d.id.in_(rows[start : start + 500]), d.state.in_([S.UNCERTAIN.value, S.HELD.value]))
-        found.extend(tx.execute(select(d.id).where(chosen).order_by(d.id)).scalars())
-    return found
+    chosen = and_(among(tx.dialect.name, d.id, "rows"), d.state.in_([S.UNCERTAIN.value, S.HELD.value]))
+    return list(tx.execute(select(d.id).where(chosen).order_by(d.id), {"rows": listed(tx.dialect.name, rows)}).scalars())
 
 
 def resolve(tx: Connection, rows: Sequence[int], state: S, reason: str, evidence: str = "", up_to: int | None = None) -> int:
@@ -301,11 +307,8 @@ def resolve(tx: Connection, rows: Sequence[int], state: S, reason: str, evidence
 
 def dids(tx: Connection, rows: Sequence[int]) -> list[str]:
     """The public ids of these deliveries."""
-    found: list[str] = []
-    for start in range(0, len(rows), 500):
-        query = select(t.delivery.c.did).where(t.delivery.c.id.in_(rows[start : start + 500]))
-        found.extend(tx.execute(query.order_by(t.delivery.c.id)).scalars())
-    return found
+    query = select(t.delivery.c.did).where(among(tx.dialect.name, t.delivery.c.id, "rows")).order_by(t.delivery.c.id)
+    return list(tx.execute(query, {"rows": listed(tx.dialect.name, rows)}).scalars())
 
 
 def uncertain_attempts(tx: Connection, issue: int) -> dict[tuple[str, datetime], list[int]]:
@@ -333,10 +336,10 @@ def _expire(tx: Connection, issue: int, at: datetime) -> None:
 
 
 def _move(tx: Connection, rows: Sequence[int], old: S, new: S, at: datetime, *, up_to: int | None = None, **values: Any) -> int:
-    moved = 0
-    for start in range(0, len(rows), 500):
-        chosen = and_(t.delivery.c.id.in_(rows[start : start + 500]), t.delivery.c.state == old.value)
-        if up_to is not None:
-            chosen = and_(chosen, t.delivery.c.attempt_id <= up_to)
-        moved += tx.execute(update(t.delivery).where(chosen).values(state=new.value, state_at=at, **values)).rowcount
-    return moved
+    if not rows:
+        return 0
+    chosen = and_(among(tx.dialect.name, t.delivery.c.id, "rows"), t.delivery.c.state == old.value)
+    if up_to is not None:
+        chosen = and_(chosen, t.delivery.c.attempt_id <= up_to)
+    moved = update(t.delivery).where(chosen).values(state=new.value, state_at=at, **values)
+    return tx.execute(moved, {"rows": listed(tx.dialect.name, rows)}).rowcount

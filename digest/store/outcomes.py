@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from digest.model import NOT_GIVEN
 from digest.model import DeliveryState as S
 from digest.store import schema as t
+from digest.store.bulk import among, listed
 from digest.store.database import now
 
 
@@ -103,8 +105,12 @@ def selections(tx: Connection, issue: int) -> list[tuple[str, int]]:
 
 def edition_selections(tx: Connection, editions: Sequence[int]) -> dict[int, str]:
     """The selections (JSON) of these editions."""
-    query = select(t.edition.c.id, t.edition.c.selection).where(t.edition.c.id.in_(editions))
-    return dict(tx.execute(query).all())
+    return dict(tx.execute(_selections(tx.dialect.name), {"rows": listed(tx.dialect.name, editions)}).all())
+
+
+@functools.cache
+def _selections(dialect: str) -> Select[Any]:
+    return select(t.edition.c.id, t.edition.c.selection).where(among(dialect, t.edition.c.id, "rows"))
 
 
 def contradictions(tx: Connection, issue: int) -> int:

@@ -13,6 +13,7 @@ from digest.addresses import Address
 from digest.model import Status, Subscriber
 from digest.store import hooks
 from digest.store import schema as t
+from digest.store.bulk import among, listed
 from digest.vault import Vault
 
 
@@ -314,8 +315,9 @@ def readers_after(tx: Connection, cadence: str, last: int, page: int, up_to: int
 
 def sealed(tx: Connection, rows: Sequence[int]) -> dict[int, Sealed]:
     """What a message needs of each reader."""
-    query = select(t.subscriber.c.id, *(t.subscriber.c[name] for name in Sealed._fields)).where(t.subscriber.c.id.in_(rows))
-    return {row: Sealed(*found) for row, *found in tx.execute(query)}
+    chosen = among(tx.dialect.name, t.subscriber.c.id, "rows")
+    query = select(t.subscriber.c.id, *(t.subscriber.c[name] for name in Sealed._fields)).where(chosen)
+    return {row: Sealed(*found) for row, *found in tx.execute(query, {"rows": listed(tx.dialect.name, rows)})}
 
 
 def particulars(tx: Connection, vault: Vault, rows: Sequence[int]) -> dict[int, tuple[str, str, str]]:

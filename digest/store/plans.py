@@ -13,6 +13,7 @@ from digest.model import NOT_GIVEN, IssueState
 from digest.model import DeliveryState as S
 from digest.store import holding, issues
 from digest.store import schema as t
+from digest.store.bulk import run_many
 from digest.store.database import now
 from digest.store.dialect import analyse, upsert
 
@@ -269,7 +270,8 @@ def put_plans(tx: Connection, issue: int, plans: Sequence[Plan], date_header: st
         return
     at = now(tx)
     shared: Mapping[str, object] = {"issue_id": issue, "state_at": at, "date_header": date_header}
-    tx.execute(
+    run_many(
+        tx,
         upsert(tx, t.delivery).values(**shared).on_conflict_do_nothing(index_elements=["issue_id", "subscriber_id"]),
         [
             {
