@@ -4,7 +4,8 @@
     python -m benchmarks.million --readers 1000000 --seed 1 --send --sink strict          # the whole job, to SendGrid's stand-in
 
 For each size a workspace is filled (addresses and names sealed as the real ones are; not timed), and a process of its own does
-the job with the program's own functions, so that its peak memory is its own. ``--send`` goes on from planning to the last
+the job with the program's own functions, so that its peak memory is its own; with ``--processes`` it starts others, of which the
+largest counts. ``--send`` goes on from planning to the last
 settled delivery, through ``tests.support.sendgrid_server`` or, with ``--sink thin``, through a server that only counts the
 readers of each request: the strict one shares the two cores, parses every body and syncs a journal. Readers follow one to
 ``--follow`` of the interests, the popular ones far more often (Zipf); ``editions`` says how many selections that made.
@@ -147,7 +148,9 @@ def job(folder: Path, *, send: bool) -> dict[str, Any]:
 
 
 def _peak_mib() -> int:
-    return math.ceil(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    """Of the largest process: this one, or one that it started and that has ended."""
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return math.ceil(max(peaks) / 1024)
 
 
 # --- where it is handed over to ------------------------------------------------------------------------------------------

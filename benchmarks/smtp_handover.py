@@ -2,15 +2,14 @@
 
     python -m benchmarks.smtp_handover [--messages 6000] [--connections 4] [--rounds 3] [--batch 50] [--processes 2]
 
-Each round starts a fresh `smtp-sink` for each sender, in an order that alternates: `smtp-source -d -l 51200`, a C program that sends
-one prepared message over and over; our provider by itself (it makes each message of about 50 KB, takes its SHA-256 and hands it
-over, without the ledger, in as many threads as connections); and an issue handed over as `digest send` does, every delivery
-claimed and settled in the ledger (SQLite, synchronous=FULL), in one process and in several. The rate of an issue is taken from
-its first settled claim on; how long starting up took is printed beside it. Prints each round, the medians, and their ratios to
-smtp-source; and the processor time a message of each sender (with starting up) and of its sink, which on a machine that others
-use as well says more than the rate does. The last line is JSON; its ``ratio`` is the better one with the ledger. At most 20,000
-messages, and 300 s for one sender, after which it fails. Needs Debian's
-postfix (tests/integration/providers/get-postfix).
+Each round starts a fresh `smtp-sink` for each sender, in an order that alternates: `smtp-source -d`, a C program that sends one
+prepared message, as long as the issue's, over and over; our provider by itself (it makes each message of about 50 KB, takes its
+SHA-256 and hands it over, without the ledger, in as many threads as connections); and an issue handed over as `digest send` does,
+every delivery claimed and settled in the ledger (SQLite, synchronous=FULL), in one process and in several. The rate of an issue is
+taken from its first settled claim on; how long starting up took is printed beside it. Prints each round, the medians, and their
+ratios to smtp-source; and the processor time a message of each sender (with starting up) and of its sink, which on a machine that
+others use as well says more than the rate does. The last line is JSON; its ``ratio`` is the better one with the ledger. At most
+20,000 messages, and 300 s for one sender, after which it fails. Needs Debian's postfix (tests/integration/providers/get-postfix).
 """
 
 from __future__ import annotations
@@ -51,7 +50,6 @@ from tests.support.ports import free_port
 SBIN = Path("/usr/sbin")
 LONGEST_S = 300
 MOST = 20_000
-LENGTH = 51_200
 ISSUE, ON = "monthly-2026-05-01", date(2026, 5, 1)
 ENVELOPE = compose.envelope()
 READER = replace(compose.reader(), unsubscribe_url=f"https://digest.example.org/u/{'a' * 39}")  # as long as real ones
@@ -69,12 +67,13 @@ def main() -> int:
     if not (SBIN / "smtp-sink").exists():
         parser.error("no smtp-sink: run tests/integration/providers/get-postfix as root")
     messages = min(given.messages, MOST)
-    edition = about(LENGTH)
     with tempfile.TemporaryDirectory(prefix="digest-bench-") as name:
         planned = plan_issue(Path(name) / "planned", messages)
+        length = mean_bytes(planned)  # so that all of them move as much
+        edition = about(length)
         several = f"ledger, {given.processes} processes"
         senders: dict[str, Callable[[int], float]] = {
-            "smtp-source": lambda port: timed(messages, lambda: source(port, messages, given.connections)),
+            "smtp-source": lambda port: timed(messages, lambda: source(port, messages, given.connections, length)),
             "provider alone": lambda port: timed(messages, lambda: ours(port, messages, given.connections, edition)),
             "ledger, 1 process": lambda port: issue_rate(planned, port, given.connections, given.batch, 1),
             several: lambda port: issue_rate(planned, port, given.connections, given.batch, given.processes),
@@ -83,7 +82,7 @@ def main() -> int:
         say(
             f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {messages} messages a round, "
             f"{given.connections} connections, claims of {given.batch}; "
-            f"bytes: {LENGTH} (source), {size} (alone), {mean_bytes(planned)} (issue)"
+            f"bytes: {length} (source, issue), {size} (alone)"
         )
         rates: dict[str, list[float]] = {name: [] for name in senders}
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in senders}
@@ -210,9 +209,9 @@ def sink() -> Iterator[int]:
             process.terminate()
 
 
-def source(port: int, messages: int, connections: int) -> None:
-    """Send with Postfix's own load generator; ``-d`` keeps its connections open."""
-    words = ["-d", "-l", str(LENGTH), "-m", str(messages), "-s", str(connections), "-f", "a@example.org", "-t", "b@example.org"]
+def source(port: int, messages: int, connections: int, length: int) -> None:
+    """Send with Postfix's own load generator; ``-d`` keeps its connections open, ``length`` is that of a message."""
+    words = ["-d", "-l", str(length), "-m", str(messages), "-s", str(connections), "-f", "a@example.org", "-t", "b@example.org"]
     subprocess.run([SBIN / "smtp-source", *words, f"127.0.0.1:{port}"], check=True, timeout=LONGEST_S, stdout=subprocess.DEVNULL)
 
 

@@ -47,7 +47,7 @@ class Figure(NamedTuple):
 
 
 PLAN = ("--readers 5000 20000", "--readers 10000 100000 1000000")
-JOB = ("--readers 5000 20000 --send", "--readers 10000 100000 1000000 --send")
+JOB = ("--readers 5000 20000 --send --processes 2", "--readers 10000 100000 1000000 --send --processes 2")
 SMTP = ("--messages 3000 --rounds 2 --batch 100", "--messages 10000 --batch 100 --processes 2")
 SPEED = ("--seconds 3", "--seconds 10")
 MODES = ("--readers 1000", "")

@@ -78,6 +78,7 @@ class Planner:
         self._members = [*(stored.row for stored in ready.material.members), *sorted(self._carries)]
         self._notices = {stored.row: stored.summary.notice for stored in ready.material.notices}
         self._kept: dict[Kind, _Kept] = {}
+        self._kinds: dict[tuple[object, ...], Kind] = {}  # by what readers wish
 
     @property
     def issue(self) -> IssueRow:
@@ -155,6 +156,18 @@ class Planner:
         return not theirs <= self._carries
 
     def _kind(self, reader: people.Reader, seen: Mapping[int, frozenset[int]], owed: Mapping[int, list[tuple[int, str]]]) -> Kind:
+        """Readers whose wishes are the same, and to whom nothing else happened, are of one kind, which is worked out once."""
+        if reader.row in seen or reader.row in owed or reader.row in (self._carried or ()):
+            return self._work_out(reader, seen, owed)
+        wishes = reader[1:]
+        kind = self._kinds.get(wishes)
+        if kind is None:
+            if len(self._kinds) > _REMEMBERED:
+                self._kinds.clear()
+            kind = self._kinds[wishes] = self._work_out(reader, seen, owed)
+        return kind
+
+    def _work_out(self, reader: people.Reader, seen: Mapping[int, frozenset[int]], owed: Mapping[int, list[tuple[int, str]]]) -> Kind:
         return Kind(
             interests=tuple([self._news[interest] for interest in reader.interests if interest in self._news]),
             audience=reader.audience if self._ready.material.rules.by_audience else (),

@@ -53,7 +53,7 @@ def _compiled(
     for name in compiled.positiontup:
         bound = compiled.binds[name]
         written: _Written | None = bound.type.dialect_impl(dialect).bind_processor(dialect)
-        same = defaults.get(name, bound.effective_value)
+        same = None if name in names else defaults.get(name, bound.effective_value)
         places.append((name, written, written(same) if written else same))
     return str(compiled), tuple(places)
 

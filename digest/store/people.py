@@ -300,16 +300,16 @@ def readers_after(tx: Connection, cadence: str, last: int, page: int, up_to: int
     interests, fewer = _interests(tx, rows[0].id, rows[-1].id), _fewer(tx, rows[0].id, rows[-1].id)
     return [
         Reader(
-            row.id,
-            tuple(interests.get(row.id, ())),
-            tuple(row.audience.split(";")) if row.audience else (),
-            frozenset(fewer.get(row.id, ())),
-            row.max_teasers,
-            row.plain_text,
-            row.large_print,
-            row.language,
+            id,
+            tuple(interests.get(id, ())),
+            tuple(audience.split(";")) if audience else (),
+            frozenset(fewer.get(id, ())),
+            most,
+            plain_text,
+            large_print,
+            language,
         )
-        for row in rows
+        for id, audience, most, plain_text, large_print, language in rows
     ]
 
 
