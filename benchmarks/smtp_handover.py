@@ -34,7 +34,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from digest import crew, dispatch, gather, handover, interests, issue, plan, readiness
+from digest import crew, dispatch, garbage, gather, handover, interests, issue, plan, readiness
 from digest.compose import Edition, compile_issue, make_edition, make_message
 from digest.config import SmtpSettings
 from digest.model import Selection
@@ -67,6 +67,7 @@ def main() -> int:
     if not (SBIN / "smtp-sink").exists():
         parser.error("no smtp-sink: run tests/integration/providers/get-postfix as root")
     messages = min(given.messages, MOST)
+    garbage.collect_seldom()  # as the command line does
     with tempfile.TemporaryDirectory(prefix="digest-bench-") as name:
         planned = plan_issue(Path(name) / "planned", messages)
         length = mean_bytes(planned)  # so that all of them move as much

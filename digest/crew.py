@@ -25,7 +25,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn
 
-from digest import errors, hosting, readiness
+from digest import errors, garbage, hosting, readiness
 from digest.errors import BusyError, DigestError
 from digest.handover import Drained, Progress, Run, Ties, gave_up, owner_of
 from digest.model import DeliveryState as S
@@ -336,6 +336,7 @@ class _Gate:
 
 def main() -> int:
     """Run the lanes that the parent gave us, until nothing is left or it says to end."""
+    garbage.collect_seldom()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     out = os.dup(1)
     os.dup2(2, 1)  # whatever is printed by mistake is no line of ours

@@ -17,6 +17,9 @@ def main() -> None:
         with open(os.path.join(os.path.dirname(__file__), "help.txt"), encoding="utf-8") as text:
             os.write(1, text.read().encode())
         return
+    from digest.garbage import collect_seldom
+
+    collect_seldom()
     from digest.cli import commands
 
     commands.main()

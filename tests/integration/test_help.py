@@ -53,3 +53,9 @@ def test_a_command_imports_only_what_it_uses(tmp_path):
     assert Person(tmp_path / "w").types("status").returncode == 0  # makes the database
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "w", check=True)
     assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_garbage_is_looked_for_seldom_while_a_command_runs():
+    words = "import atexit, gc, sys; from digest import cli; atexit.register(lambda: print(gc.get_threshold())); cli.main()"
+    shown = subprocess.run([sys.executable, "-c", words, "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[1:] == ["(50000, 20, 100)"]
