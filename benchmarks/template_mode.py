@@ -32,7 +32,7 @@ from digest.config import SendGridSettings
 from digest.model import Evidence, Interest, Placed, SelectedSection, Selection, Summary
 from digest.providers import Hosted, Parcel
 from digest.providers.sendgrid import SendGrid
-from digest.providers.sendgrid_http import Line
+from digest.providers.sendgrid_http import Line, as_json
 from tests.support.compose import TEMPLATES, envelope
 from tests.support.sendgrid_rules import Rendered
 from tests.support.sendgrid_server import Server
@@ -171,7 +171,8 @@ def counted() -> Iterator[dict[str, int]]:
 
     def counting(self: Line, method: str, path: str, body: Any = None, query: Any = None) -> Any:
         count["requests"] += 1
-        count["bytes"] += len(json.dumps(body).encode()) if body is not None else 0
+        text = body if body is None or isinstance(body, str) else as_json(body)
+        count["bytes"] += len((text or "").encode())
         return call(self, method, path, body, query)
 
     with patch.object(Line, "call", counting):

@@ -125,17 +125,19 @@ class SendGrid:
             except DeliveryDeferred as error:
                 return _settle(request, Verdict("deferred", str(error), trouble=True))
             scheduled = Scheduled(batch_id, int(time.time()) + AHEAD_S)
-            request.body.update(batch_id=batch_id, send_at=scheduled.send_at)
-        return _settle(request, self._call(request), scheduled)
+            text = request.text(batch_id=batch_id, send_at=scheduled.send_at)
+        else:
+            text = request.text()
+        return _settle(request, self._call(request, text), scheduled)
 
-    def _call(self, request: Request) -> Verdict:
+    def _call(self, request: Request, text: str) -> Verdict:
         try:
-            answer = self._line.call("post", "mail/send", request.body)
+            answer = self._line.call("post", "mail/send", text)
         except DeliveryDeferred as error:
             return Verdict("deferred", str(error), trouble=True)
         except DeliveryUncertain as error:
             return Verdict("uncertain", str(error), trouble=True)
-        secrets = [word for one in request.body["personalizations"] for word in one["to"][0].values()]
+        secrets = [word for one in request.going for word in one.to.values()]
         verdict = read_answer(
             answer,
             len(request.going),
