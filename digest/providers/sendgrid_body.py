@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from digest.compose import Edition, Reader, header, slots_of
-from digest.compose.clean import clean_header
 from digest.compose.parts import escape
 from digest.errors import DeliveryRejected, RenderError
 from digest.providers import Parcel, Receipt
 from digest.providers.sendgrid_http import as_json
 from digest.providers.sendgrid_layout import Skeleton
+from digest.providers.sendgrid_subject import cleaned
 from digest.providers.sendgrid_tags import Tags
 from digest.providers.sendgrid_template import Template
 
@@ -132,7 +132,7 @@ def build_templated(aid: str, parcels: Sequence[Parcel], template: Template, *, 
 
 
 def _subject(edition: Edition) -> str:
-    subject = clean_header(edition.subject)
+    subject = cleaned(edition.subject)
     if not subject:
         raise RenderError("the subject is empty; look at subject in templates/phrases.txt.j2")
     return subject
@@ -175,16 +175,17 @@ def _request(
     for one in ready:
         try:
             given = own(one)
-            values = as_json(given)
-            if _bytes(values) > MAX_SUBSTITUTION_BYTES:  # of a template's data nobody says; a draft of the documents had the same limit
+            said = as_json({"to": [one.to], "headers": one.fields} | ({name: given} if given else {}))[:-1]
+            told = _bytes(said)
+            # Of a template's data nobody says; a draft of the documents had the same limit.
+            if told > MAX_SUBSTITUTION_BYTES and _bytes(as_json(given)) > MAX_SUBSTITUTION_BYTES:
                 raise ValueError("what this reader alone gets is more than SendGrid takes for one reader")
             ids = f'"custom_args":{{"did":"{_opaque(one.parcel.did)}","aid":"{_opaque(aid)}"}}'
         except ValueError as error:
             aside.append(Receipt(one.parcel.did, "rejected", str(error)))
             continue
-        said = f'{{"to":[{as_json(one.to)}],"headers":{as_json(one.fields)}' + (f',"{name}":{values}' if given else "")
         people.append(f"{said},{ids}}}")
-        size += _bytes(people[-1]) + 1  # and a comma, but for one of them
+        size += told + len(ids) + 3  # with a comma before the next
         fingerprint = hashlib.sha256(f"{one.parcel.edition.content_hash}{said}".encode()).hexdigest()
         going.append(Going(one.parcel, one.to, _rendered_bytes(one), fingerprint))
     return Request(shared, tuple(people), tuple(going), tuple(aside), size - (1 if people else 0))

@@ -43,13 +43,10 @@ Item = dict[str, Any]
 
 
 class Skeleton(NamedTuple):
-    """What all readers of an edition share: the outermost names, and the list ``p``. ``own`` are the readers' own names that some
-    items need, by the number of the item.
-    """
+    """What all readers of an edition share: the outermost names, and the list ``p`` without the readers' own values."""
 
     top: Item
     items: list[Item]
-    own: list[tuple[int, Sequence[str]]]
 
 
 class Place(NamedTuple):
@@ -81,7 +78,8 @@ class Layout:
     steps: Mapping[str, Steps]  # by part, for those inside the list
     tables: Tables
     literals: Mapping[str, str]  # by name
-    needs: Mapping[str, tuple[str, ...]]  # by flag, "" outside of the list
+    needs: Mapping[str, Sequence[str]]  # what texts outside of the list need, by flag, "" for what stands behind none
+    inside: Mapping[str, frozenset[str]]  # the flags whose texts inside the list need a value, by its name
     subjects: Subject
     begins: Mapping[str, str]
 
@@ -96,10 +94,9 @@ class Layout:
         Raises:
             RenderError: the edition says something that the template cannot.
         """
-        selection, lines = edition.selection, lines_of(self.compiled, edition.selection)
+        selection, lines = edition.selection, lines_of(self.compiled, edition.selection, edition.preheader)
         preheader = self.tables.preheader.flags(lines.preheader, selection.teasers) if self.tables.preheader else ()
-        given = {"I": escape(lines.intro), "IT": wrap(lines.intro), "O": escape(lines.overflow), "OT": wrap(lines.overflow)}
-        given = {name: value for name, value in given.items() if value != given[name[0]] or len(name) == 1} | dict(self.literals)
+        given = {**self.literals, **_shared("I", lines.intro), **_shared("O", lines.overflow)}
         top: Item = dict(self.subjects.data(edition))
         flags = [flag for line in self.outside if line == "PREHEADER" for flag in preheader]
         top.update(dict.fromkeys(flags, 1))
@@ -118,28 +115,19 @@ class Layout:
                     items[-1].update(dict.fromkeys(shown, 1))
                 if follows is not None:
                     at = _flag(items, at, follows)
-        return Skeleton(top, items, [(n, names) for n, item in enumerate(items) if (names := self._fill(item, given))])
+        return Skeleton(top, self._filled(items, given))
 
-    def _fill(self, item: Item, given: Mapping[str, str]) -> list[str]:
-        """Give the item what its texts need; which of it only the reader has."""
-        left = []
-        for flag in list(item):
-            for name in self.needs.get(flag, ()):
-                if name in given:
-                    item[name] = given[name]
-                elif name[0] not in "IO":
-                    left.append(name)
-        return left
+    def _filled(self, items: list[Item], given: Mapping[str, str]) -> list[Item]:
+        """The list, each item with those of the values that its texts need."""
+        for name, flags in self.inside.items():
+            if name in given:
+                items = [item if flags.isdisjoint(item) else {**item, name: given[name]} for item in items]
+        return items
 
     def data(self, skeleton: Skeleton, values: Mapping[str, str]) -> Item:
         """``dynamic_template_data`` for one reader, whose ``values`` are plain and by slot."""
         own = named(values, self.begins)
-        items = skeleton.items
-        if skeleton.own:
-            items = items.copy()
-            for n, names in skeleton.own:
-                items[n] = items[n] | {name: own[name] for name in names if name in own}
-        return {**skeleton.top, **own, "p": items}
+        return {**skeleton.top, **own, "p": self._filled(skeleton.items, own)}
 
     def _walk(self, selection: Selection, lines: Lines) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The parts between the first and the last in order, each with the flags of its line."""
@@ -161,6 +149,14 @@ class Layout:
                 yield "overflow:0", ()
             if n < len(self.groups):
                 yield f"gap:{n}", ()
+
+
+def _shared(name: str, line: str) -> dict[str, str]:
+    """A line that all readers of an edition share, as the template has it: escaped, and for plain text where that breaks."""
+    if not line:
+        return {}
+    html, text = escape(line), wrap(line)
+    return {name: html} if html == text else {name: html, f"{name}T": text}
 
 
 def _flag(items: list[Item], at: int, place: Place) -> int:
@@ -229,7 +225,8 @@ def make_layout(compiled: CompiledIssue) -> Layout:
         order.steps(),
         tables,
         {name: text for text, name in source.literals.items()},
-        {flag: tuple(names) for flag, names in source.needs.items()},
+        source.outside,
+        {name: frozenset(flags) for name, flags in source.inside.items()},
         subjects,
         source.begins,
     )

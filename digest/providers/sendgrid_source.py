@@ -59,11 +59,14 @@ def names_of(slot: str, begins: Mapping[str, str], *, inside: bool) -> tuple[str
 
 @dataclass
 class Source:
-    """The template while it is written. ``needs`` tells which values go with a flag, "" being what stands behind none."""
+    """The template while it is written, and which values its texts need: ``outside`` of the list by flag, "" being what stands
+    behind none, ``inside`` the flags by value.
+    """
 
     begins: Mapping[str, str]
     literals: dict[str, str] = field(default_factory=dict)  # name by text
-    needs: dict[str, dict[str, None]] = field(default_factory=dict)
+    outside: dict[str, list[str]] = field(default_factory=dict)
+    inside: dict[str, set[str]] = field(default_factory=dict)
 
     def block(self, flag: str, body: str, *, inside: bool) -> str:
         """Text behind a flag."""
@@ -79,7 +82,7 @@ class Source:
     def _value(self, flag: str, slot: str, *, html: bool, inside: bool) -> str:
         at, name, begin = _at(inside), NAMES[slot], self.begins.get(slot)
         for one in names_of(slot, self.begins, inside=inside):
-            self._need(flag, one)
+            self._need(flag, one, inside=inside)
         if begin is None:
             return _raw(at + name) if html else _either(f"{at}{name}T", _raw(at + name))
         whole = f"{at}{name}{'H' if html else 'T'}"
@@ -93,7 +96,7 @@ class Source:
 
         def value(run: re.Match[str]) -> str:
             name = self.literals.setdefault(run.group(), f"l{len(self.literals)}")
-            self._need(flag, name)
+            self._need(flag, name, inside=inside)
             return _raw(_at(inside) + name)
 
         return BRACES.sub(value, text)
@@ -118,8 +121,11 @@ class Source:
             at += 1 + len(word)
         return "".join(out)
 
-    def _need(self, flag: str, name: str) -> None:
-        self.needs.setdefault(flag, {})[name] = None
+    def _need(self, flag: str, name: str, *, inside: bool) -> None:
+        if inside:
+            self.inside.setdefault(name, set()).add(flag)
+        else:
+            self.outside.setdefault(flag, []).append(name)
 
 
 def _at(inside: bool) -> str:

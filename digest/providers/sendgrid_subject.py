@@ -6,6 +6,7 @@ itself; where it names none, nothing travels.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -16,6 +17,12 @@ from digest.model import Selection
 from digest.providers.sendgrid_lines import GROUPED
 
 MAX_SUBJECT = 255  # characters of a version's subject
+
+
+@functools.lru_cache(512)
+def cleaned(subject: str) -> str:
+    """As it may stand in a header. A title is the first of many readers' emails."""
+    return clean_header(subject)
 
 
 class Subject(NamedTuple):
@@ -52,7 +59,7 @@ class Subject(NamedTuple):
         Raises:
             RenderError: the template's is another one, for everybody.
         """
-        subject = clean_header(edition.subject)
+        subject = cleaned(edition.subject)
         if not (self.before or self.after or self.notices):
             return {"subject": subject}
         if subject == self.notices and not edition.selection.teasers:

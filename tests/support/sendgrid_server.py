@@ -51,6 +51,15 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: a log would hold addresses."""
 
+    def parse_request(self) -> bool:
+        """Count it by what its head says."""
+        whole = super().parse_request()
+        if whole and not self.path.startswith("/stand-in/"):
+            with self.stand_in.lock:
+                self.stand_in.requests += 1
+                self.stand_in.received += int(self.headers.get("Content-Length") or 0)
+        return whole
+
     def do_POST(self) -> None:
         self.close_connection = True
         if self.path.startswith("/stand-in/"):
