@@ -54,9 +54,11 @@ def middle(document: Document, *pieces: str) -> Document:
 
 
 TWICE = only("teaser", lambda pieces: (*pieces, "WHY", "\nmore of it\n", "WEB", "{"))
+AT_ONCE = only("teaser", lambda pieces: (*pieces, "WHY", "", "WHY", "\n"))
 LINKS = only("teaser", lambda pieces: (*pieces, "PREFERENCES", "\nor\n", "UNSUBSCRIBE", "\n"))
 LOOKS: dict[str, Callable[[CompiledIssue], CompiledIssue]] = {
     "why twice, and a link of the reader in each teaser": lambda it: changed(it, TWICE, TWICE),
+    "why twice without anything between": lambda it: changed(it, AT_ONCE, AT_ONCE),
     "links of the reader in each teaser, with nothing after them": lambda it: changed(it, LINKS, LINKS),
     "a link to leave in each heading": lambda it: changed(it, *[only("section", lambda pieces: (*pieces, "UNSUBSCRIBE", "\n"))] * 2),
     "why at the end of a heading, too, as what follows many": lambda it: changed(

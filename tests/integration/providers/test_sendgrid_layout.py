@@ -22,6 +22,7 @@ from digest.compose.teaser import cut
 from digest.errors import RenderError
 from digest.model import Selection
 from digest.providers.sendgrid_layout import make_layout
+from digest.providers.sendgrid_lines import Fragments
 from tests.support import handlebars
 from tests.support.compose import INTERESTS, LOOK, NAMES, SLOT, TEMPLATES, ids, random_selection, reader, summaries
 from tests.support.looks import LOOKS, TWICE, changed, moved, only
@@ -209,6 +210,14 @@ def test_a_web_site_whose_address_cannot_stand_in_a_template_is_not_in_it(compil
     assert "@root" in make_layout(compiled).html and "@root" not in make_layout(made).html
     shown, ours = rendered(made, SHOWN, READER, knows_root=False)
     assert shown == ours
+
+
+def test_a_line_of_more_pieces_than_there_are_places_is_refused():
+    table = Fragments("ab", in_text=False)
+    table.add_pieces(["x"])
+    assert table.flags("x", ["x"]) == ("b0",)
+    with pytest.raises(RenderError, match="mode: grouped"):
+        table.flags("xy", ["x", "y"])
 
 
 def test_an_item_begins_only_where_the_order_of_the_template_asks_for_it(compiled):
