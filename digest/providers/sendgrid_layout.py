@@ -18,26 +18,24 @@ Source: twilio.com/docs/sendgrid/for-developers/sending-email/using-handlebars; 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from digest.compose import CompiledIssue, Edition
 from digest.compose.edition import lines_of
-from digest.compose.parts import Part, escape
+from digest.compose.parts import escape
 from digest.compose.teaser import wrap
 from digest.compose.view import Lines
 from digest.errors import RenderError
 from digest.model import Selection
-from digest.providers.sendgrid_joints import NOTHING, Joint, Side, gaps_of, groups_of, lines_shown, make_joint
-from digest.providers.sendgrid_lines import GROUPED, Fragments, PreheaderLines, WhyLines
+from digest.providers.sendgrid_joints import NOTHING, Joint, gaps_of, groups_of, lines_shown, make_joint
+from digest.providers.sendgrid_lines import GROUPED, PreheaderLines, WhyLines
+from digest.providers.sendgrid_order import Order, Place, Steps, Tables
 from digest.providers.sendgrid_source import Source, beginnings, named
 from digest.providers.sendgrid_subject import Subject
 
 MAX_CONTENT_BYTES = 1_048_576  # of a version's HTML, and of its text
-# Where parts stand in the template: those of the first line before all lines, the others after everything that follows a line.
-_EARLY = ("notice", "section", "highlights", "teaser")
 
 Item = dict[str, Any]
 
@@ -47,22 +45,6 @@ class Skeleton(NamedTuple):
 
     top: Item
     items: list[Item]
-
-
-class Place(NamedTuple):
-    """A flag, and where in the template its text stands: what an item flags must rise."""
-
-    flag: str
-    at: int
-
-
-class Steps(NamedTuple):
-    """What to flag for a part: its own flag, then line by line what the edition says, and what follows that line (None: nothing
-    more, or behind the part's own flag).
-    """
-
-    own: Place | None
-    lines: tuple[tuple[str, int, Place | None], ...]  # name of the line, where its fragments stand, what follows
 
 
 @dataclass(frozen=True)
@@ -87,6 +69,11 @@ class Layout:
     def content_hash(self) -> str:
         """Of all of the version: its name, by which a run knows that what is there is what it would make."""
         return hashlib.sha256("\0".join((self.subject, self.html, self.plain)).encode()).hexdigest()[:32]
+
+    @staticmethod
+    def shows(edition: Edition) -> bool:
+        """Whether the template is for such an edition: with both bodies, in letters of the usual size, in the newsletter's own words."""
+        return not (edition.selection.form or edition.selection.language)
 
     def skeleton(self, edition: Edition) -> Skeleton:
         """What all readers of an edition share.
@@ -167,19 +154,6 @@ def _flag(items: list[Item], at: int, place: Place) -> int:
     return place.at
 
 
-class Tables(NamedTuple):
-    """What lines are made of."""
-
-    why: WhyLines | None
-    preheader: PreheaderLines | None
-
-    def of(self, line: str) -> Fragments:
-        """Those of the line of that name."""
-        found = self.why if line == "WHY" else self.preheader
-        assert found is not None
-        return found.fragments
-
-
 def make_layout(compiled: CompiledIssue) -> Layout:
     """The template of an issue.
 
@@ -200,7 +174,7 @@ def make_layout(compiled: CompiledIssue) -> Layout:
         WhyLines.of(compiled, in_text="WHY" in shown[False]) if "WHY" in lines else None,
         PreheaderLines.of(compiled, in_text="PREHEADER" in shown[False]) if "PREHEADER" in lines else None,
     )
-    order = _Order.of(joints)
+    order = Order.of(joints)
     source = Source(beginnings(compiled.look.url))
     written = [
         "".join(
@@ -243,68 +217,3 @@ def _outside(source: Source, joint: Joint, tables: Tables, shown: set[str], *, h
         if line in shown:
             yield from source.fragments(tables.of(line), html=html, inside=False)
         yield source.part("", side.html if html else side.text, html=html, inside=False)
-
-
-class _Order(NamedTuple):
-    """The order of the texts inside the list: early parts, lines, what follows lines, late parts."""
-
-    joints: Mapping[str, Joint]
-    early: tuple[str, ...]
-    late: tuple[str, ...]
-    lines: tuple[str, ...]
-    alone: Mapping[Side, str]  # the early part whose flag serves for what follows its first line: no other part has the same
-    shared: tuple[Side, ...]  # what else follows lines, behind flags of their own
-
-    @classmethod
-    def of(cls, joints: Mapping[str, Joint]) -> _Order:
-        early = tuple(name for kind in _EARLY for name in joints if name.partition(":")[0] == kind)
-        count = Counter(side for joint in joints.values() for side in joint.sides[1:] if side != NOTHING)
-        firsts = [(joints[name].sides[1], name) for name in early if joints[name].lines]
-        alone = {side: name for side, name in firsts if count[side] == 1}
-        used = {line for joint in joints.values() for line in joint.lines}
-        return cls(
-            joints,
-            early,
-            tuple(name for name in joints if name not in set(early)),
-            tuple(line for line in ("WHY", "PREHEADER") if line in used),
-            alone,
-            tuple(side for side in count if side not in alone),
-        )
-
-    def blocks(self, source: Source, tables: Tables, shown: set[str], *, html: bool) -> Iterator[str]:
-        """The texts."""
-
-        def block(flag: str, side: Side) -> str:
-            part: Part = side.html if html else side.text
-            return source.block(flag, source.part(flag, part, html=html, inside=True), inside=True)
-
-        yield from (block(_key(name), self.joints[name].sides[0]) for name in self.early)
-        for line in self.lines:
-            if line in shown:
-                yield from source.fragments(tables.of(line), html=html, inside=True)
-        yield from (block(_key(name), side) for side, name in self.alone.items())
-        yield from (block(f"u{n}", side) for n, side in enumerate(self.shared))
-        yield from (block(_key(name), self.joints[name].sides[0]) for name in self.late)
-
-    def steps(self) -> dict[str, Steps]:
-        """What to flag for each part."""
-        at = {name: n for n, name in enumerate(self.early, 1)}
-        line_at = {line: n for n, line in enumerate(self.lines, len(at) + 1)}
-        after = len(at) + len(line_at) + 1  # where everything stands that is behind the flag of an early part once more
-        shared = {side: Place(f"u{n}", after + 1 + n) for n, side in enumerate(self.shared)}
-        at |= {name: n for n, name in enumerate(self.late, after + len(shared) + 1)}
-        found = {}
-        for name, joint in self.joints.items():
-            own = Place(_key(name), at[name])
-            follows = [shared.get(side) for side in joint.sides[1:]]
-            twice = bool(follows) and self.alone.get(joint.sides[1]) == name
-            if twice:
-                follows[0] = Place(own.flag, after)
-            lines = zip(joint.lines, [line_at[line] for line in joint.lines], follows, strict=True)
-            found[name] = Steps(own if twice or joint.sides[0] != NOTHING else None, tuple(lines))
-        return found
-
-
-def _key(part: str) -> str:
-    kind, _, number = part.partition(":")
-    return f"{kind[0]}{number}"

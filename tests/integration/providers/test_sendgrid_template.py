@@ -204,6 +204,39 @@ def test_an_answer_that_is_lost_is_uncertain(stand_in, compiled, hosting, fault)
     assert {one.outcome for one in hosting.hand_over("i", "a1", parcels_of(compiled, 3)).receipts} == {"uncertain"}
 
 
+def in_halves(sendgrid, parcels):
+    """As the dispatcher does where a batch cannot go as it is."""
+    handover = sendgrid.hand_over("i", "a1", parcels)
+    if not handover.split:
+        return list(handover.receipts)
+    middle = (len(parcels) + 1) // 2
+    return in_halves(sendgrid, parcels[:middle]) + in_halves(sendgrid, parcels[middle:])
+
+
+def test_who_chose_plain_text_large_print_or_another_language_gets_that(stand_in, hosting):
+    spoken = compile_issue(TEMPLATES, LOOK, SLOT, summaries(), INTERESTS, ("de",))
+    source = random.Random(5)
+    chosen = [{}, {"form": "large"}, {}, {"form": "plain"}, {"language": "de"}, {"form": "large"}, {}, {"language": "de", "form": "plain"}]
+    editions = [make_edition(spoken, random_selection(source).model_copy(update=how)) for how in [*chosen, {}, {}]]
+    parcels = [Parcel(f"{n:x}", edition, reader("Ana", f"r{n}@example.org"), envelope()) for n, edition in enumerate(editions)]
+    assert hosting.hand_over("i", "a1", parcels).split and stand_in.calls == 0
+    assert {one.outcome for one in in_halves(hosting, parcels)} == {"accepted"}
+    got = {message.email: message for message in stand_in.messages}
+    for parcel in parcels:
+        message = got[parcel.reader.email]
+        assert message.subject == parcel.edition.subject and message.text == text_of(parcel.edition, parcel.reader)
+        assert message.html == ("" if parcel.edition.plain_text else html_of(parcel.edition, parcel.reader))
+    assert sum("template_id" in body for body in stand_in.bodies) < len(parcels) - 5
+
+
+def test_a_refusal_of_one_that_goes_without_the_template_is_read_as_such(stand_in, compiled, hosting):
+    edition = make_edition(compiled, random_selection(random.Random(6)).model_copy(update={"form": "large"}))
+    stand_in.bad = frozenset({"ana@example.org"})
+    stand_in.templates.kept.clear()  # not what is wrong with it
+    (receipt,) = hosting.hand_over("i", "a1", [Parcel("1", edition, reader(), envelope())]).receipts
+    assert receipt.outcome == "rejected"
+
+
 def test_a_single_test_message_needs_no_template(stand_in, compiled):
     (parcel,) = parcels_of(compiled, 1)
     assert make(stand_in).hand_over("test-i", "a", [parcel]).receipts[0].outcome == "accepted"
