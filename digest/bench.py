@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -190,7 +189,7 @@ class Nowhere:
         if self._api:
             from digest.providers.sendgrid_body import build
 
-            json.dumps(build(aid, parcels).body).encode()
+            build(aid, parcels).text().encode()
         else:
             for parcel in parcels:
                 with suppress(DeliveryRejected):

@@ -69,10 +69,12 @@ def _part_heads(boundary: str) -> tuple[bytes, bytes, bytes]:
     return kind % (mark, b"plain"), kind % (mark, b"html"), mark + b"--\r\n"
 
 
-def lines_of(compiled: CompiledIssue, selection: Selection) -> Lines:
-    """The lines of an edition that its selection decides: preheader, counts, "You follow …", what did not fit."""
+def lines_of(compiled: CompiledIssue, selection: Selection, said: str | None = None) -> Lines:
+    """The lines of an edition that its selection decides: preheader (``said``, where that was made before), counts, "You follow …",
+    what did not fit.
+    """
     compiled = compiled.others.get(selection.language, compiled)
-    return phrases.lines(compiled.phrases, compiled.known, selection)
+    return phrases.lines(compiled.phrases, compiled.known, selection, said)
 
 
 def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:

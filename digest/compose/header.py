@@ -32,6 +32,7 @@ _LIST_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _PLAIN = re.compile(r"[\x20-\x7e]+")
 WHOLE_LINES = re.compile(rb"(?:(?!\.)[^\r\n]+\r\n)++")
 NAME_CLUSTERS = 60
+ONE_CLICK = "List-Unsubscribe=One-Click"  # what List-Unsubscribe-Post says (RFC 8058)
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,14 @@ def date_field(date: str) -> str:
 
 def message_id_field(message_id: str) -> str:
     """The Message-ID field. Raises ValueError if it is not ``<left@right>``."""
-    value = _checked(_MESSAGE_ID, message_id, "a Message-ID such as <unique@example.org>")
+    value = checked_message_id(message_id)
     # Longer than a line: the only place to fold is before it.
     return f"Message-ID:{' ' if len(value) + 12 <= FOLD else chr(13) + chr(10) + ' '}{value}\r\n"
+
+
+def checked_message_id(message_id: str) -> str:
+    """``message_id`` if it is ``<left@right>``. Raises ValueError otherwise."""
+    return _checked(_MESSAGE_ID, message_id, "a Message-ID such as <unique@example.org>")
 
 
 def unsubscribe_fields(url: str, mailto: str) -> str:
@@ -149,12 +155,17 @@ def unsubscribe_fields(url: str, mailto: str) -> str:
 
     ``mailto`` may be empty. Raises ValueError if either is not such an address or a line would pass 998 octets.
     """
+    return "List-Unsubscribe: " + ",\r\n ".join(unsubscribe_uris(url, mailto)) + f"\r\nList-Unsubscribe-Post: {ONE_CLICK}\r\n"
+
+
+def unsubscribe_uris(url: str, mailto: str) -> list[str]:
+    """The addresses of List-Unsubscribe, each in its brackets. Raises ValueError as `unsubscribe_fields`."""
     uris = [f"<{checked_url(url)}>"]
     if mailto:
         uris.append(f"<{_checked(_MAILTO, mailto, 'a mailto: address')}>")
     if max(map(len, uris)) > 900:
         raise ValueError("an unsubscribe address is longer than 900 characters")
-    return "List-Unsubscribe: " + ",\r\n ".join(uris) + "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    return uris
 
 
 def list_id_field(name: str, list_id: str) -> str:

@@ -128,10 +128,10 @@ def subject(phrases: Phrases, known: Known, selection: Selection) -> str:
     return clean.clean_header(phrases.say("subject", FIRST=cut(known.titles[selection.teasers[0]], max(room, 24))))
 
 
-def lines(phrases: Phrases, known: Known, selection: Selection) -> Lines:
-    """The lines that depend on a selection."""
+def lines(phrases: Phrases, known: Known, selection: Selection, said: str | None = None) -> Lines:
+    """The lines that depend on a selection; ``said`` is its preheader, where that was made before."""
     return Lines(
-        preheader=preheader(phrases, known, selection),
+        preheader=preheader(phrases, known, selection) if said is None else said,
         intro=_intro(phrases, selection),
         overflow=phrases.count("overflow", len(selection.left_out)) if selection.left_out else "",
         why=_why(phrases, known, selection),

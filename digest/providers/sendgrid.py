@@ -105,12 +105,11 @@ class SendGrid:
         if not parcels:
             return Handover([])
         try:
-            if self._template is not None:
-                request = build_templated(aid, parcels, self._template, sandbox=self._sandbox)
-            else:
-                request = build(aid, parcels, sandbox=self._sandbox)
+            request = self._request(aid, parcels)
         except (DigestError, ValueError) as error:
             return _all(parcels, "deferred", "nothing was sent", Handover([], stop=f"no mail of this edition can be made: {error}"))
+        if request is None:
+            return _all(parcels, "deferred", "goes in another request", Handover([], split=True))
         if not request.going:
             return Handover(request.aside)
         if request.too_large:
@@ -125,17 +124,30 @@ class SendGrid:
             except DeliveryDeferred as error:
                 return _settle(request, Verdict("deferred", str(error), trouble=True))
             scheduled = Scheduled(batch_id, int(time.time()) + AHEAD_S)
-            request.body.update(batch_id=batch_id, send_at=scheduled.send_at)
-        return _settle(request, self._call(request), scheduled)
+            text = request.text(batch_id=batch_id, send_at=scheduled.send_at)
+        else:
+            text = request.text()
+        return _settle(request, self._call(request, text), scheduled)
 
-    def _call(self, request: Request) -> Verdict:
+    def _request(self, aid: str, parcels: Sequence[Parcel]) -> Request | None:
+        """The request that carries them; None where they cannot go together, for the template does not show them all."""
+        if self._template is None:
+            return build(aid, parcels, sandbox=self._sandbox)
+        shown = {self._template.layout.shows(parcel.edition) for parcel in parcels}
+        if shown == {True}:
+            return build_templated(aid, parcels, self._template, sandbox=self._sandbox)
+        alike = shown == {False} and len({parcel.edition.content_hash for parcel in parcels}) == 1
+        return build(aid, parcels, sandbox=self._sandbox) if alike else None
+
+    def _call(self, request: Request, text: str) -> Verdict:
         try:
-            answer = self._line.call("post", "mail/send", request.body)
+            answer = self._line.call("post", "mail/send", text)
         except DeliveryDeferred as error:
             return Verdict("deferred", str(error), trouble=True)
         except DeliveryUncertain as error:
             return Verdict("uncertain", str(error), trouble=True)
-        secrets = [word for one in request.body["personalizations"] for word in one["to"][0].values()]
+        secrets = [word for one in request.going for word in one.to.values()]
+        template = self._template if "template_id" in request.shared else None
         verdict = read_answer(
             answer,
             len(request.going),
@@ -143,10 +155,10 @@ class SendGrid:
             sandbox=self._sandbox,
             not_sent_on_5xx=self._server_errors == "not_sent",
             now=time.time(),
-            templated=self._template is not None,
+            templated=template is not None,
         )
         blames_readers = verdict.split or verdict.outcome == "rejected"
-        if blames_readers and self._template is not None and not is_there(self._line, self._template.id):
+        if blames_readers and template is not None and not is_there(self._line, template.id):
             stop = "the issue's template has vanished from SendGrid; run the same command again, it is made anew"
             return Verdict("deferred", "nothing was sent", verdict.code, stop=stop)
         return verdict

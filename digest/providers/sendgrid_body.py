@@ -9,21 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from digest.compose import Edition, Reader, header, slots_of
-from digest.compose.clean import clean_header
 from digest.compose.parts import escape
 from digest.errors import DeliveryRejected, RenderError
 from digest.providers import Parcel, Receipt
+from digest.providers.sendgrid_http import as_json
 from digest.providers.sendgrid_layout import Skeleton
+from digest.providers.sendgrid_subject import cleaned
+from digest.providers.sendgrid_tags import Tags
 from digest.providers.sendgrid_template import Template
 
 MAX_READERS = 1000  # personalizations, and addresses, in a request
-MAX_SUBSTITUTION_BYTES = 10_000  # of one personalization, tags and values; another page says 50,000
-MAX_TAGS = 100  # of one personalization; another page says 150
+MAX_SUBSTITUTION_BYTES = 10_000  # of one personalization; another page says 50,000. Counted here as JSON, which is a little more
 MAX_REQUEST_BYTES = 29_000_000  # the limit is 30 MB, decimal or binary, of request or of email: nobody says
 
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -39,25 +40,26 @@ _TRACKING: Mapping[str, Mapping[str, bool]] = {
 
 @dataclass(frozen=True)
 class Going:
-    """A parcel in the request, and what its receipt says of it.
+    """A parcel in the request, the recipient as SendGrid is told, and what its receipt says of it.
 
     ``bytes`` are those of both bodies as its reader gets them. ``sha256`` is over all that is said to this reader, ids left
     out, so that handing the same over again gives the same; hashing each rendered body would cost more than composing it.
     """
 
     parcel: Parcel
+    to: Mapping[str, str]
     bytes: int
     sha256: str
 
 
 @dataclass(frozen=True)
 class Request:
-    """``body`` carries ``going``, one personalization each in that order; ``aside`` are receipts of those left out.
-
-    ``bytes`` is the size as the package writes it, every character outside ASCII escaped; a little more, never less.
+    """What all share, and the JSON of a personalization for each of ``going``, in that order; ``aside`` are receipts of those
+    left out. ``bytes`` is the size of `text` without anything more.
     """
 
-    body: dict[str, Any]
+    shared: Mapping[str, Any]
+    people: tuple[str, ...]
     going: tuple[Going, ...]
     aside: tuple[Receipt, ...]
     bytes: int
@@ -67,15 +69,26 @@ class Request:
         """Whether the request passes the limit."""
         return self.bytes > MAX_REQUEST_BYTES
 
+    def text(self, **more: str | int) -> str:
+        """The body as it leaves, JSON to be encoded as UTF-8; ``more`` are further properties of the request."""
+        return _with_people({**self.shared, **more}, self.people)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The same to look into."""
+        found: dict[str, Any] = json.loads(self.text())
+        return found
+
 
 @dataclass(frozen=True)
 class _Ready:
-    """A parcel that can go: its cleaned recipient, header fields, and values by slot."""
+    """A parcel that can go: its cleaned recipient, header fields, and values by slot, plain and escaped."""
 
     parcel: Parcel
     to: dict[str, str]
     fields: dict[str, str]
     values: dict[str, str]
+    escaped: dict[str, str]
 
 
 def build(aid: str, parcels: Sequence[Parcel], *, sandbox: bool = False) -> Request:
@@ -87,7 +100,7 @@ def build(aid: str, parcels: Sequence[Parcel], *, sandbox: bool = False) -> Requ
     shared = parcels[0]
     subject = _subject(shared.edition)
     ready, aside = _admit(parcels, _alike)
-    tags = _tags(shared.edition, subject, [*(value for one in ready for value in one.values.values()), shared.envelope.reply_to])
+    tags = Tags.of(shared.edition, subject, [*(value for one in ready for value in one.values.values()), shared.envelope.reply_to])
     body = _shared_body(shared, sandbox=sandbox) | {
         "subject": subject,
         "content": [
@@ -95,7 +108,7 @@ def build(aid: str, parcels: Sequence[Parcel], *, sandbox: bool = False) -> Requ
             *([] if shared.edition.plain_text else [{"type": "text/html", "value": shared.edition.html.fill(tags.html)}]),
         ],
     }
-    return _request(aid, body, ready, aside, lambda one: _substituted(one, tags))
+    return _request(aid, body, ready, aside, "substitutions", lambda one: tags.substitutions(one.values, one.escaped))
 
 
 def build_templated(aid: str, parcels: Sequence[Parcel], template: Template, *, sandbox: bool = False) -> Request:
@@ -112,17 +125,14 @@ def build_templated(aid: str, parcels: Sequence[Parcel], template: Template, *, 
     ready, aside = _admit(parcels, _same_sender)
     body = _shared_body(parcels[0], sandbox=sandbox) | {"template_id": template.id}
 
-    def made(one: _Ready) -> dict[str, Any]:
-        data = template.layout.data(skeletons[id(one.parcel.edition)], one.values)
-        if len(json.dumps(data)) > MAX_SUBSTITUTION_BYTES:  # nobody says; a draft of the documents had the same limit
-            raise ValueError("what this reader alone gets is more than SendGrid takes for one reader")
-        return {"dynamic_template_data": data}
+    def data(one: _Ready) -> dict[str, Any]:
+        return template.layout.data(skeletons[id(one.parcel.edition)], one.values)
 
-    return _request(aid, body, ready, aside, made)
+    return _request(aid, body, ready, aside, "dynamic_template_data", data)
 
 
 def _subject(edition: Edition) -> str:
-    subject = clean_header(edition.subject)
+    subject = cleaned(edition.subject)
     if not subject:
         raise RenderError("the subject is empty; look at subject in templates/phrases.txt.j2")
     return subject
@@ -154,24 +164,40 @@ def _admit(parcels: Sequence[Parcel], alike: Callable[[Parcel, Parcel], bool]) -
 
 
 def _request(
-    aid: str, body: dict[str, Any], ready: Sequence[_Ready], aside: list[Receipt], make: Callable[[_Ready], dict[str, Any]]
+    aid: str, shared: dict[str, Any], ready: Sequence[_Ready], aside: list[Receipt], name: str, own: Callable[[_Ready], dict[str, Any]]
 ) -> Request:
-    """The request; ``make`` gives what a reader's part has besides recipient, header fields and ids."""
-    size = len(json.dumps(body))
-    personalizations, going = [], []
+    """The request. A reader's part is recipient, header fields, ids, and under ``name`` what ``own`` gives.
+
+    Each part is written as JSON once: that text is measured, hashed and sent.
+    """
+    size = _bytes(_with_people(shared, ()))
+    people, going = [], []
     for one in ready:
         try:
-            made = {"to": [one.to], "headers": one.fields} | make(one)
-            ids = {"custom_args": {"did": _opaque(one.parcel.did), "aid": _opaque(aid)}}
+            given = own(one)
+            said = as_json({"to": [one.to], "headers": one.fields} | ({name: given} if given else {}))[:-1]
+            told = _bytes(said)
+            # Of a template's data nobody says; a draft of the documents had the same limit.
+            if told > MAX_SUBSTITUTION_BYTES and _bytes(as_json(given)) > MAX_SUBSTITUTION_BYTES:
+                raise ValueError("what this reader alone gets is more than SendGrid takes for one reader")
+            ids = f'"custom_args":{{"did":"{_opaque(one.parcel.did)}","aid":"{_opaque(aid)}"}}'
         except ValueError as error:
             aside.append(Receipt(one.parcel.did, "rejected", str(error)))
             continue
-        said = json.dumps(made, sort_keys=True)
-        size += len(said) + len(json.dumps(ids)) + 2
-        personalizations.append(made | ids)
+        people.append(f"{said},{ids}}}")
+        size += told + len(ids) + 3  # with a comma before the next
         fingerprint = hashlib.sha256(f"{one.parcel.edition.content_hash}{said}".encode()).hexdigest()
-        going.append(Going(one.parcel, _rendered_bytes(one), fingerprint))
-    return Request(body | {"personalizations": personalizations}, tuple(going), tuple(aside), size + 100)
+        going.append(Going(one.parcel, one.to, _rendered_bytes(one), fingerprint))
+    return Request(shared, tuple(people), tuple(going), tuple(aside), size - (1 if people else 0))
+
+
+def _with_people(shared: Mapping[str, Any], people: Sequence[str]) -> str:
+    return f'{as_json(shared)[:-1]},"personalizations":[{",".join(people)}]}}'
+
+
+def _bytes(text: str) -> int:
+    """In UTF-8. Raises UnicodeEncodeError, a ValueError, for half a character."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _alike(shared: Parcel, parcel: Parcel) -> bool:
@@ -195,11 +221,13 @@ def _ready(parcel: Parcel, common: Mapping[str, str]) -> _Ready:
     to = header.address_of(parcel.reader.name, parcel.reader.email)
     # Personalizations fail to quote these two in a display name (github.com/sendgrid/sendgrid-python/issues/291).
     name = " ".join(re.sub("[,;]", " ", to.name).split())
+    values = slots_of(parcel.edition, parcel.reader)
     return _Ready(
         parcel,
         {"email": to.email} | ({"name": name} if name else {}),
         {**_own_fields(parcel.envelope.message_id, parcel.reader), **common},
-        slots_of(parcel.edition, parcel.reader),
+        values,
+        {slot: escape(value) for slot, value in values.items()},
     )
 
 
@@ -213,14 +241,6 @@ def _opaque(id: str) -> str:
     if not _OPAQUE.fullmatch(id):
         raise ValueError("an id is not made of letters and digits alone")
     return id
-
-
-def _substituted(one: _Ready, tags: _Tags) -> dict[str, Any]:
-    """One reader's values by tag."""
-    given = {tags.html[slot]: escape(one.values[slot]) for slot in tags.html} | {tags.text[slot]: one.values[slot] for slot in tags.text}
-    if len(given) > MAX_TAGS or sum(len(tag) + len(value.encode()) for tag, value in given.items()) > MAX_SUBSTITUTION_BYTES:
-        raise ValueError("what this reader alone gets is more than SendGrid takes for one reader")
-    return {"substitutions": given} if given else {}
 
 
 def _shared_body(shared: Parcel, *, sandbox: bool) -> dict[str, Any]:
@@ -254,7 +274,11 @@ def _common_fields(parcel: Parcel) -> dict[str, str]:
 
 def _own_fields(message_id: str, reader: Reader) -> dict[str, str]:
     # No Date: it may be set, but whether it would then stand twice is not documented.
-    return _unfolded(header.message_id_field(message_id) + header.unsubscribe_fields(reader.unsubscribe_url, reader.unsubscribe_mailto))
+    return {
+        "Message-ID": header.checked_message_id(message_id),
+        "List-Unsubscribe": ", ".join(header.unsubscribe_uris(reader.unsubscribe_url, reader.unsubscribe_mailto)),
+        "List-Unsubscribe-Post": header.ONE_CLICK,
+    }
 
 
 def _unfolded(block: str) -> dict[str, str]:
@@ -264,32 +288,10 @@ def _unfolded(block: str) -> dict[str, str]:
     return {name: value.strip() for name, _, value in pairs}
 
 
-@dataclass(frozen=True)
-class _Tags:
-    """The tag of each slot, in HTML and in text: substitution goes over all parts alike, but only HTML is escaped."""
-
-    html: Mapping[str, str]
-    text: Mapping[str, str]
-
-
-def _tags(edition: Edition, subject: str, values: Iterable[str]) -> _Tags:
-    """Tags that stand nowhere in what is sent, so that no title and no name can pass for one, replaced once or twice.
-
-    All have one length and begin with the stem: none is a part of another. They have no blank and none of ``<>&``,
-    as the page about substitution tags asks. Whether letters' case matters is not documented: it is as if it did not.
-    """
-    everything = "\0".join((subject, *edition.html.texts, *edition.text.texts, *values)).lower()
-    tries = 0
-    while (stem := hashlib.sha256(f"{edition.content_hash}{tries}".encode()).hexdigest()[:12]) in everything:
-        tries += 1
-    return _Tags(
-        {slot: f"-dg{stem}h{n:02}-" for n, slot in enumerate(sorted(set(edition.html.slots)))},
-        {slot: f"-dg{stem}t{n:02}-" for n, slot in enumerate(sorted(set(edition.text.slots)))},
-    )
-
-
 def _rendered_bytes(one: _Ready) -> int:
-    edition, size = one.parcel.edition, 0
-    for name, value in one.values.items():
-        size += len(escape(value).encode()) * edition.html.slots.count(name) + len(value.encode()) * edition.text.slots.count(name)
-    return edition.html.size + edition.text.size + size
+    html, text = one.parcel.edition.html, one.parcel.edition.text
+    size = html.size + text.size
+    for slot, value in one.values.items():
+        plain, shown = _bytes(value), one.escaped[slot]
+        size += (plain if shown == value else _bytes(shown)) * html.slots.count(slot) + plain * text.slots.count(slot)
+    return size

@@ -36,21 +36,6 @@ class Joint:
 NOTHING = Side(EMPTY, EMPTY)
 
 
-def lift_ends(joints: dict[str, Joint], last: str) -> tuple[Side, Side]:
-    """Take out what every email begins and ends with, so that the template is seen to be an HTML document."""
-    first, head, tail = joints["gap:0"], NOTHING, NOTHING
-    if not any(part.slots or BRACES.search(part.pieces[0]) for part in first.sides[0]):
-        head = first.sides[0]
-        joints["gap:0"] = Joint((NOTHING, *first.sides[1:]), first.lines)
-    joint = joints[last]
-    html, text = joint.sides[-1]
-    if not any(BRACES.search(part.pieces[-1]) for part in (html, text)):
-        tail = Side(Part((html.pieces[-1],)), Part((text.pieces[-1],)))
-        left = Side(Part((*html.pieces[:-1], "")), Part((*text.pieces[:-1], "")))
-        joints[last] = Joint((*joint.sides[:-1], left), joint.lines)
-    return head, tail
-
-
 def groups_of(document: Document) -> tuple[str, ...]:
     return tuple(item for item in document.frame if isinstance(item, str))
 

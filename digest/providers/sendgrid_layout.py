@@ -1,86 +1,50 @@
 """An issue as one dynamic template of SendGrid's, and a reader's edition of it as data; pure.
 
-Every text of the compiled issue stands in the template once, behind a flag of its own, inside one ``{{#each p}}``. An edition is
-the list ``p``: which flags, in which order, with the few values that are the reader's own. Only constructs that the page about
-Handlebars shows are used: ``{{#each p}}``, ``{{#if this.x}}``, ``{{else}}``, ``{{{this.x}}}`` and ``{{{x}}}`` (which does not
-escape; all values come escaped). Helpers such as ``equals`` and names from outside a block behave differently in the
-editor and in what is sent (github.com/sendgrid/docs/issues/6237 and 6584), so there are none.
+What every email begins and ends with (greeting, counts, the links to leave, to choose and to the web copy) stands outside of any list,
+its values by their plain names. Between, every text of the compiled issue stands once, behind a flag of its own, inside one
+``{{#each p}}``. The list ``p`` says which texts, in which order: an item shows what it flags in the order of the template, so a new item
+begins where an edition has something that stands earlier there. A teaser's flag shows what is before its line and what is after it.
 
-Source: twilio.com/docs/sendgrid/for-developers/sending-email/using-handlebars.
+Used are ``{{#each p}}``, ``{{#if x}}``, ``{{else}}``, ``{{{x}}}`` (which does not escape; all values come escaped) and ``this.x``
+inside the list, as the page about Handlebars shows them, and one name that it does not: ``{{{@root.P}}}``, the end of the link
+"fewer like this" in each teaser, which else would be said once for every teaser. It is plain Handlebars, and two people report that it
+works in what is sent (github.com/sendgrid/docs/issues/6237). Were it nothing there, the link would read ``https://HOST/p//ISSUE/NUMBER``,
+where `digest.web.preferences` says what to do; no other link depends on it. ``../`` is told to behave differently in the editor and in
+what is sent (issues 6237 and 6584), and so are helpers such as ``equals``: there are none.
+
+Source: twilio.com/docs/sendgrid/for-developers/sending-email/using-handlebars; handlebarsjs.com/api-reference/data-variables.html.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from digest.compose import CompiledIssue, Edition, phrases
-from digest.compose.clean import clean_header
+from digest.compose import CompiledIssue, Edition
 from digest.compose.edition import lines_of
-from digest.compose.parts import Part, escape
+from digest.compose.parts import escape
 from digest.compose.teaser import wrap
 from digest.compose.view import Lines
 from digest.errors import RenderError
-from digest.model import Placed, Selection
-from digest.providers.sendgrid_joints import BRACES, NOTHING, Joint, Side, gaps_of, groups_of, lift_ends, lines_shown, make_joint
-from digest.providers.sendgrid_lines import GROUPED, Fragments, PreheaderLines, Ref, WhyLines
+from digest.model import Selection
+from digest.providers.sendgrid_joints import NOTHING, Joint, gaps_of, groups_of, lines_shown, make_joint
+from digest.providers.sendgrid_lines import GROUPED, PreheaderLines, WhyLines
+from digest.providers.sendgrid_order import Order, Place, Steps, Tables
+from digest.providers.sendgrid_source import Source, beginnings, named
+from digest.providers.sendgrid_subject import Subject
 
 MAX_CONTENT_BYTES = 1_048_576  # of a version's HTML, and of its text
-MAX_SUBJECT = 255  # characters of a version's subject
-_LETTER = {"WHY": "f", "PREHEADER": "a"}
-_VALUES = {"GREETING": "G", "UNSUBSCRIBE": "U", "PREFERENCES": "P", "WEB": "W", "INTRO": "I", "OVERFLOW": "O"}
-_BREAK = "r"
 
 Item = dict[str, Any]
-Skeleton = tuple[dict[str, Any], list[Item]]
 
 
-@dataclass
-class _Source:
-    """The template while it is written. ``needs`` tells which values go with a flag."""
+class Skeleton(NamedTuple):
+    """What all readers of an edition share: the outermost names, and the list ``p`` without the readers' own values."""
 
-    literals: dict[str, str] = field(default_factory=dict)  # by text
-    needs: dict[str, dict[str, None]] = field(default_factory=dict)
-
-    def block(self, key: str, body: str) -> str:
-        return f"{{{{#if this.{key}}}}}{body}{{{{/if}}}}" if body else ""
-
-    def part(self, key: str, part: Part, *, html: bool) -> str:
-        out = []
-        for n, piece in enumerate(part.pieces):
-            if n % 2 == 0:
-                out.append(self.literal(key, piece))
-                continue
-            name = _VALUES[piece]
-            self._need(key, name)
-            plain = f"{{{{{{this.{name}}}}}}}"
-            out.append(plain if html else f"{{{{#if this.{name}T}}}}{{{{{{this.{name}T}}}}}}{{{{else}}}}{plain}{{{{/if}}}}")
-        return "".join(out)
-
-    def literal(self, key: str, text: str) -> str:
-        """Text as it is: braces that could mean something come in as values."""
-
-        def value(run: re.Match[str]) -> str:
-            name = self.literals.setdefault(run.group(), f"l{len(self.literals)}")
-            self._need(key, name)
-            return f"{{{{{{this.{name}}}}}}}"
-
-        return BRACES.sub(value, text)
-
-    def breaking(self, key: str, text: str) -> str:
-        """Text each of whose blanks may be told to be a line break."""
-        words = text.split(" ")
-        out, at = [self.literal(key, words[0])], len(words[0])
-        for word in words[1:]:
-            out.append(f"{{{{#if this.{_BREAK}{at}}}}}\n{{{{else}}}} {{{{/if}}}}{self.literal(key, word)}")
-            at += 1 + len(word)
-        return "".join(out)
-
-    def _need(self, key: str, name: str) -> None:
-        self.needs.setdefault(key, {})[name] = None
+    top: Item
+    items: list[Item]
 
 
 @dataclass(frozen=True)
@@ -92,137 +56,102 @@ class Layout:
     plain: str
     compiled: CompiledIssue
     groups: tuple[str, ...]
-    joints: Mapping[str, Joint]  # by part, `gap:0` is what stands before the first group
-    keys: Mapping[Side, str]  # of the stretches after a line
-    why: WhyLines | None
-    preheaders: PreheaderLines | None
+    outside: tuple[str, ...]  # names of the lines outside of the list
+    steps: Mapping[str, Steps]  # by part, for those inside the list
+    tables: Tables
     literals: Mapping[str, str]  # by name
-    needs: Mapping[str, tuple[str, ...]]
-    subjects: tuple[str, str] | None  # the usual one and that of notices alone, where the template has both
+    needs: Mapping[str, Sequence[str]]  # what texts outside of the list need, by flag, "" for what stands behind none
+    inside: Mapping[str, frozenset[str]]  # the flags whose texts inside the list need a value, by its name
+    subjects: Subject
+    begins: Mapping[str, str]
 
     @property
     def content_hash(self) -> str:
         """Of all of the version: its name, by which a run knows that what is there is what it would make."""
         return hashlib.sha256("\0".join((self.subject, self.html, self.plain)).encode()).hexdigest()[:32]
 
+    @staticmethod
+    def shows(edition: Edition) -> bool:
+        """Whether the template is for such an edition: with both bodies, in letters of the usual size, in the newsletter's own words."""
+        return not (edition.selection.form or edition.selection.language)
+
     def skeleton(self, edition: Edition) -> Skeleton:
-        """What all readers of an edition share: the outermost names, and the list ``p`` without the readers' own values.
+        """What all readers of an edition share.
 
         Raises:
             RenderError: the edition says something that the template cannot.
         """
-        selection, lines = edition.selection, lines_of(self.compiled, edition.selection)
-        top: dict[str, Any] = {}
-        if self.subjects is None:
-            top["subject"] = clean_header(edition.subject)
-        elif clean_header(edition.subject) == self.subjects[1] and not selection.teasers:
-            top["q"] = True
-        elif clean_header(edition.subject) != self.subjects[0]:
-            raise RenderError(f"the subject of this edition is not the issue's; {GROUPED}")
-        items = _Items(self.needs)
-        for name, refs in self._walk(selection, lines):
-            joint = self.joints[name]
-            items.start(_key(name) if joint.sides[0] != NOTHING else "")
-            for line, side in zip(joint.lines, joint.sides[1:], strict=True):
-                items.line(_LETTER[line], refs[line])
-                items.end(self.keys.get(side, ""))
-        shared = {"I": escape(lines.intro), "IT": wrap(lines.intro), "O": escape(lines.overflow), "OT": wrap(lines.overflow)}
-        return top, [_with_values(item, names, shared, self.literals) for item, names in items.done()]
+        selection, lines = edition.selection, lines_of(self.compiled, edition.selection, edition.preheader)
+        preheader = self.tables.preheader.flags(lines.preheader, selection.teasers) if self.tables.preheader else ()
+        given = {**self.literals, **_shared("I", lines.intro), **_shared("O", lines.overflow)}
+        top: Item = dict(self.subjects.data(edition))
+        flags = [flag for line in self.outside if line == "PREHEADER" for flag in preheader]
+        top.update(dict.fromkeys(flags, 1))
+        for flag in ("", *flags):
+            top.update((name, given[name]) for name in self.needs.get(flag, ()) if name in given)
+        items: list[Item] = []
+        at = 0
+        for name, why in self._walk(selection, lines):
+            own, after = self.steps[name]
+            if own is not None:
+                at = _flag(items, at, own)
+            for line, stands_at, follows in after:
+                shown = why if line == "WHY" else preheader
+                if shown:
+                    at = _flag(items, at, Place(shown[0], stands_at))
+                    items[-1].update(dict.fromkeys(shown, 1))
+                if follows is not None:
+                    at = _flag(items, at, follows)
+        return Skeleton(top, self._filled(items, given))
 
-    def data(self, skeleton: Skeleton, values: Mapping[str, str]) -> dict[str, Any]:
+    def _filled(self, items: list[Item], given: Mapping[str, str]) -> list[Item]:
+        """The list, each item with those of the values that its texts need."""
+        for name, flags in self.inside.items():
+            if name in given:
+                items = [item if flags.isdisjoint(item) else {**item, name: given[name]} for item in items]
+        return items
+
+    def data(self, skeleton: Skeleton, values: Mapping[str, str]) -> Item:
         """``dynamic_template_data`` for one reader, whose ``values`` are plain and by slot."""
-        top, shared = skeleton
-        own = {_VALUES[slot]: escape(value) for slot, value in values.items()}
-        own |= {f"{_VALUES[slot]}T": value for slot, value in values.items() if escape(value) != value}
-        items = [item if item.keys().isdisjoint(own) else {**item, **_own(item, own)} for item in shared]
-        return {**top, "p": items}
+        own = named(values, self.begins)
+        return {**skeleton.top, **own, "p": self._filled(skeleton.items, own)}
 
-    def _walk(self, selection: Selection, lines: Lines) -> Iterator[tuple[str, Mapping[str, tuple[Ref, ...]]]]:
-        """The parts of an edition in order, each with its lines."""
-        numbers, sections = self.compiled.numbers, self.compiled.section_numbers
-        gap: dict[str, tuple[Ref, ...]] = {}
-        if self.preheaders is not None:
-            gap["PREHEADER"] = self.preheaders.refs(lines.preheader, selection)
-
-        def teaser(id: str, placed: Placed | None, interest: str = "") -> tuple[str, Mapping[str, tuple[Ref, ...]]]:
-            return f"teaser:{numbers[id]}", {"WHY": self.why.refs(lines.why[id], placed, interest)} if self.why else {}
-
-        yield "gap:0", gap
+    def _walk(self, selection: Selection, lines: Lines) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The parts between the first and the last in order, each with the flags of its line."""
+        numbers, sections, why = self.compiled.numbers, self.compiled.section_numbers, self.tables.why
         for n, group in enumerate(self.groups, 1):
             if group == "notices":
-                yield from ((f"notice:{numbers[id]}", {}) for id in selection.notices)
+                yield from ((f"notice:{numbers[id]}", ()) for id in selection.notices)
             elif group == "sections":
                 for section in selection.sections:
-                    yield f"section:{sections[section.interest]}", {}
-                    yield from (teaser(placed.summary, placed, section.interest) for placed in section.teasers)
+                    yield f"section:{sections[section.interest]}", ()
+                    for placed in section.teasers:
+                        id = placed.summary
+                        yield f"teaser:{numbers[id]}", why.flags(lines.why[id], placed, section.interest) if why else ()
             elif group == "highlights" and selection.highlights:
-                yield "highlights:0", {}
-                yield from (teaser(id, None) for id in selection.highlights)
+                yield "highlights:0", ()
+                for id in selection.highlights:
+                    yield f"teaser:{numbers[id]}", why.flags(lines.why[id], None, "") if why else ()
             elif group == "overflow" and selection.left_out:
-                yield "overflow:0", {}
-            yield f"gap:{n}", gap
+                yield "overflow:0", ()
+            if n < len(self.groups):
+                yield f"gap:{n}", ()
 
 
-def _own(item: Item, own: Mapping[str, str]) -> Item:
-    found: Item = {}
-    for name in item.keys() & set(_VALUES.values()):
-        if name in own:
-            found[name] = own[name]
-            if f"{name}T" in own:
-                found[f"{name}T"] = own[f"{name}T"]
-    return found
+def _shared(name: str, line: str) -> dict[str, str]:
+    """A line that all readers of an edition share, as the template has it: escaped, and for plain text where that breaks."""
+    if not line:
+        return {}
+    html, text = escape(line), wrap(line)
+    return {name: html} if html == text else {name: html, f"{name}T": text}
 
 
-def _with_values(item: Item, names: Sequence[str], shared: Mapping[str, str], literals: Mapping[str, str]) -> Item:
-    """The item with what its texts need; the readers' own values stand empty until they are filled in."""
-    for name in names:
-        if name in literals:
-            item[name] = literals[name]
-        else:
-            item[name] = shared.get(name, "")
-            if shared.get(f"{name}T", item[name]) != item[name]:
-                item[f"{name}T"] = shared[f"{name}T"]
-    return item
-
-
-class _Items:
-    """The list ``p`` while it is made. Inside an item the template writes: the part's text, a fragment, what follows the line."""
-
-    def __init__(self, needs: Mapping[str, Sequence[str]]) -> None:
-        self._needs, self._items, self._stage = needs, list[tuple[Item, list[str]]](), 9
-
-    def start(self, key: str) -> None:
-        """Begin a part, in an item of its own."""
-        self._stage = 9
-        if key:
-            self._put(key, 1)
-
-    def line(self, letter: str, refs: Sequence[Ref]) -> None:
-        """A line, fragment by fragment."""
-        for ref in refs:
-            self._put(f"{letter}{ref.number}", 2)
-            self._items[-1][0].update((f"{_BREAK}{at}", True) for at in ref.breaks)
-
-    def end(self, key: str) -> None:
-        """What follows a line."""
-        if key:
-            self._put(key, 3)
-
-    def _put(self, key: str, stage: int) -> None:
-        if stage <= self._stage:
-            self._items.append(({}, []))
-        item, names = self._items[-1]
-        item[key] = True
-        names.extend(self._needs.get(key, ()))
-        self._stage = stage
-
-    def done(self) -> list[tuple[Item, list[str]]]:
-        return self._items
-
-
-def _key(part: str) -> str:
-    kind, _, number = part.partition(":")
-    return f"{'g' if kind == 'gap' else kind[0]}{number}"
+def _flag(items: list[Item], at: int, place: Place) -> int:
+    """Flag it in the last item, or in a new one if it stands before what that one has; where it stands."""
+    if place.at <= at or not items:
+        items.append({})
+    items[-1][place.flag] = 1
+    return place.at
 
 
 def make_layout(compiled: CompiledIssue) -> Layout:
@@ -234,42 +163,46 @@ def make_layout(compiled: CompiledIssue) -> Layout:
     groups = groups_of(compiled.html)
     if groups != groups_of(compiled.text):
         raise RenderError(f"templates: HTML and text show their parts in another order, which one template cannot; {GROUPED}")
-    joints = {
-        f"gap:{n}": make_joint(a, b, late=True) for n, (a, b) in enumerate(zip(gaps_of(compiled.html), gaps_of(compiled.text), strict=True))
-    }
-    joints |= {name: make_joint(part, compiled.text.parts[name]) for name, part in compiled.html.parts.items()}
-    head, tail = lift_ends(joints, f"gap:{len(groups)}")
-    lines = {line for joint in joints.values() for line in joint.lines}
+    gaps = zip(gaps_of(compiled.html), gaps_of(compiled.text), strict=True)
+    first, *between = [make_joint(a, b, late=True) for a, b in gaps]
+    last = between.pop() if between else Joint((NOTHING,), ())
+    joints = {name: make_joint(part, compiled.text.parts[name]) for name, part in compiled.html.parts.items()}
+    joints |= {f"gap:{n}": joint for n, joint in enumerate(between, 1)}
+    lines = {line for joint in (first, last, *joints.values()) for line in joint.lines}
     shown = lines_shown(compiled)
-    why = WhyLines.of(compiled, in_text="WHY" in shown[False]) if "WHY" in lines else None
-    preheaders = PreheaderLines.of(compiled, in_text="PREHEADER" in shown[False]) if "PREHEADER" in lines else None
-    after = dict.fromkeys(side for joint in joints.values() for side in joint.sides[1:] if side != NOTHING)
-    keys = {side: f"u{n}" for n, side in enumerate(after)}
-    source = _Source()
-    written = []
-    for html in (True, False):
-        first = [(_key(name), joint.sides[0]) for name, joint in joints.items()]
-        blocks = [source.block(key, source.part(key, side.html if html else side.text, html=html)) for key, side in first]
-        for line, table in (("WHY", why and why.fragments), ("PREHEADER", preheaders and preheaders.fragments)):
-            if table and line in shown[html]:
-                blocks += _fragments(source, _LETTER[line], table, html=html)
-        blocks += [source.block(key, source.part(key, side.html if html else side.text, html=html)) for side, key in keys.items()]
-        begin, end = (side.html if html else side.text for side in (head, tail))
-        written.append(f"{begin.pieces[0]}{{{{#if p}}}}{{{{#each p}}}}{''.join(blocks)}{{{{/each}}}}{{{{/if}}}}{end.pieces[0]}")
-    subject, subjects = _subject(compiled)
+    tables = Tables(
+        WhyLines.of(compiled, in_text="WHY" in shown[False]) if "WHY" in lines else None,
+        PreheaderLines.of(compiled, in_text="PREHEADER" in shown[False]) if "PREHEADER" in lines else None,
+    )
+    order = Order.of(joints)
+    source = Source(beginnings(compiled.look.url))
+    written = [
+        "".join(
+            (
+                *_outside(source, first, tables, shown[html], html=html),
+                "{{#if p}}{{#each p}}",
+                *order.blocks(source, tables, shown[html], html=html),
+                "{{/each}}{{/if}}",
+                *_outside(source, last, tables, shown[html], html=html),
+            )
+        )
+        for html in (True, False)
+    ]
+    subjects = Subject.of(compiled)
     layout = Layout(
-        subject,
+        subjects.text,
         written[0],
         written[1],
         compiled,
         groups,
-        joints,
-        keys,
-        why,
-        preheaders,
+        (*first.lines, *last.lines),
+        order.steps(),
+        tables,
         {name: text for text, name in source.literals.items()},
-        {key: tuple(names) for key, names in source.needs.items()},
+        source.outside,
+        {name: frozenset(flags) for name, flags in source.inside.items()},
         subjects,
+        source.begins,
     )
     for name, content in (("HTML", layout.html), ("plain text", layout.plain)):
         if len(content.encode()) > MAX_CONTENT_BYTES:
@@ -278,26 +211,9 @@ def make_layout(compiled: CompiledIssue) -> Layout:
     return layout
 
 
-def _fragments(source: _Source, letter: str, table: Fragments, *, html: bool) -> Iterator[str]:
-    whole = set(table.wholes.values())
-    for n, text in enumerate(table.texts):
-        key = f"{letter}{n}"
-        if html:
-            yield source.block(key, source.literal(key, escape(text)))
-        else:
-            yield source.block(key, source.literal(key, wrap(text)) if n in whole else source.breaking(key, text))
-
-
-def _subject(compiled: CompiledIssue) -> tuple[str, tuple[str, str] | None]:
-    """The version's subject. Its 255 characters cannot hold the titles of an issue, so a subject that names one travels
-    with the reader; one that names none stands in the template.
-    """
-    if "FIRST" not in compiled.phrases.words["subject"][0].slots:
-        id = next(iter(compiled.numbers))
-        usual, notices = (
-            phrases.subject(compiled.phrases, compiled.known, selection) for selection in (Selection(highlights=(id,)), Selection())
-        )
-        text = f"{{{{#if q}}}}{notices}{{{{else}}}}{usual}{{{{/if}}}}"
-        if len(text) <= MAX_SUBJECT and not re.search(r"[\\{}]", usual + notices):
-            return text, (usual, notices)
-    return "{{{subject}}}", None
+def _outside(source: Source, joint: Joint, tables: Tables, shown: set[str], *, html: bool) -> Iterator[str]:
+    """What stands before or after the list: all of it shows, and of its lines what the data flags."""
+    for line, side in zip(("", *joint.lines), joint.sides, strict=True):
+        if line in shown:
+            yield from source.fragments(tables.of(line), html=html, inside=False)
+        yield source.part("", side.html if html else side.text, html=html, inside=False)

@@ -1,12 +1,13 @@
-"""The lines of an edition that name interests and titles, as numbers of fragments that the issue's template holds.
+"""The lines of an edition that name interests and titles, as flags of fragments that the issue's template holds.
 
-"You follow X. Also in Y." and the preheader say what a reader's health may be about. The template has every word of them
-once; a reader's data says only which fragments, in which order, and where plain text breaks.
+"You follow X. Also in Y." and the preheader say what a reader's health may be about. The template has every word of them; a
+reader's data says only which fragments, and where plain text breaks. A line is whole, or of pieces: all that can be first stand in
+the template before all that can be second, and so on, so that the flags of one line need no order of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,58 +23,80 @@ _SENTINELS = "\ue010\ue011\ue012\ue013"  # private characters that no text from 
 GROUPED = "set delivery.sendgrid.mode: grouped"
 
 
-class Ref(NamedTuple):
-    """One fragment of a line; ``breaks`` are those of its blanks, by place, that plain text breaks at."""
+_REMEMBERED = 4096  # lines
+BREAK = "r"
 
-    number: int
-    breaks: tuple[int, ...] = ()
+
+class Fragment(NamedTuple):
+    """A text of a line, and the flag it stands behind. ``breaks`` begins the flags of its breaks, empty where it breaks by itself."""
+
+    flag: str
+    text: str
+    breaks: str
 
 
 @dataclass
 class Fragments:
-    """Texts by number: ``whole`` ones are a line by themselves, the others are put together. ``in_text``: plain text shows them."""
+    """What an issue's lines of one kind are made of. ``letters`` begin the flags of whole lines, of first, of second pieces, …;
+    ``in_text``: plain text shows the lines.
+    """
 
+    letters: str
     in_text: bool
-    texts: list[str] = field(default_factory=list)
-    wholes: dict[str, int] = field(default_factory=dict)
-    pieces: dict[str, int] = field(default_factory=dict)
+    tables: list[dict[str, str]] = field(default_factory=list)  # flag by text, for each letter
+    made: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tables = [{} for _ in self.letters]
 
     def add_whole(self, line: str) -> None:
         """A line that is said as it is."""
-        self._add(self.wholes, line)
+        self._add(0, line)
 
-    def add_pieces(self, texts: Iterable[str]) -> None:
-        """Texts that lines are put together from."""
-        for text in texts:
-            self._add(self.pieces, text)
+    def add_pieces(self, texts: Sequence[str], first: int = 0) -> None:
+        """Texts that lines are put together from, the first of them in that place of a line."""
+        for place, text in enumerate(texts, first + 1):
+            self._add(place, text)
 
-    def _add(self, kind: dict[str, int], text: str) -> None:
-        if text and text not in kind:
-            kind[text] = len(self.texts)
-            self.texts.append(text)
+    def _add(self, table: int, text: str) -> None:
+        if text and text not in self.tables[table]:
+            self.tables[table][text] = f"{self.letters[table]}{len(self.tables[table])}"
 
-    def refs(self, line: str, *ways: Sequence[str]) -> tuple[Ref, ...]:
-        """The line as fragments; ``ways`` are the splits of it that may be right.
+    def __iter__(self) -> Iterator[Fragment]:
+        """All, in the order in which the template must have them."""
+        for letter, table in zip(self.letters, self.tables, strict=True):
+            yield from (Fragment(flag, text, "" if letter == self.letters[0] else BREAK + letter) for text, flag in table.items())
+
+    def flags(self, line: str, *ways: Sequence[str]) -> tuple[str, ...]:
+        """The line as flags; ``ways`` are the splits of it that may be right.
 
         Raises:
             RenderError: none of them gives the line.
         """
+        found = self.made.get(line)
+        if found is None:
+            if len(self.made) >= _REMEMBERED:
+                self.made.clear()
+            found = self.made[line] = self._flags(line, ways)
+        return found
+
+    def _flags(self, line: str, ways: Iterable[Sequence[str]]) -> tuple[str, ...]:
         if not line:
             return ()
-        if line in self.wholes:
-            return (Ref(self.wholes[line]),)
+        if line in self.tables[0]:
+            return (self.tables[0][line],)
         wrapped = wrap(line) if self.in_text else line
         for way in ways:
-            if "".join(way) == line and all(piece in self.pieces for piece in way) and _only_breaks(line, wrapped):
-                return tuple(self._broken(way, wrapped))
+            places = list(zip(self.letters[1:], self.tables[1:], way, strict=False))
+            known = len(places) == len(way) and all(piece in table for _, table, piece in places)
+            if known and "".join(way) == line and _only_breaks(line, wrapped):
+                found, at = [], 0
+                for letter, table, piece in places:
+                    found.append(table[piece])
+                    found += [f"{BREAK}{letter}{n}" for n, blank in enumerate(piece) if blank != wrapped[at + n]]
+                    at += len(piece)
+                return tuple(found)
         raise RenderError(f"a line of this issue cannot be put together by a template; {GROUPED}")
-
-    def _broken(self, way: Sequence[str], wrapped: str) -> Iterable[Ref]:
-        at = 0
-        for piece in way:
-            there = wrapped[at : at + len(piece)]
-            yield Ref(self.pieces[piece], tuple(n for n, (a, b) in enumerate(zip(piece, there, strict=True)) if a != b))
-            at += len(piece)
 
 
 def _units(texts: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -104,7 +127,7 @@ class WhyLines:
         """
         known = compiled.known
         labels = {id: known.labels[id] for id in compiled.section_numbers}
-        fragments = Fragments(in_text)
+        fragments = Fragments("feijk", in_text)
         pick = next(iter(compiled.numbers))
         fragments.add_whole(phrases.lines(compiled.phrases, known, Selection(highlights=(pick,))).why[pick])
         forms = tuple(_form(compiled, count) for count in range(phrases.ALSO + 1))
@@ -116,12 +139,13 @@ class WhyLines:
                 fragments.add_pieces(_units(form, [label] * (len(form) - 1)))
         return cls(fragments, forms, labels)
 
-    def refs(self, line: str, placed: Placed | None, interest: str) -> tuple[Ref, ...]:
-        """A teaser's line as fragments; ``placed`` is None for one of the editors' picks."""
-        if placed is None:
-            return self.fragments.refs(line)
+    def flags(self, line: str, placed: Placed | None, interest: str) -> tuple[str, ...]:
+        """A teaser's line as flags; ``placed`` is None for one of the editors' picks."""
+        known = self.fragments.made.get(line)
+        if known is not None or placed is None:
+            return self.fragments.flags(line) if known is None else known
         also = placed.also_in[: phrases.ALSO]
-        return self.fragments.refs(line, _units(self.forms[len(also)], [self.labels[id] for id in (interest, *also)]))
+        return self.fragments.flags(line, _units(self.forms[len(also)], [self.labels[id] for id in (interest, *also)]))
 
 
 def _form(compiled: CompiledIssue, count: int) -> tuple[str, ...]:
@@ -156,7 +180,7 @@ class PreheaderLines:
             RenderError: two titles together can be too long for one line.
         """
         words, known = compiled.phrases, compiled.known
-        fragments = Fragments(in_text)
+        fragments = Fragments("abcd", in_text)
         ids = list(compiled.numbers)
         for id in ids:
             shown = [Selection(highlights=(id,)), *(Selection(highlights=(other, id)) for other in ids[:2] if other != id)]
@@ -168,18 +192,18 @@ class PreheaderLines:
         titles = {id: cut(known.titles[id], 55) for id in ids}
         if len(ids) > 2:
             _require_room(pieces, titles)
-            fragments.add_pieces((end,))
             for title in titles.values():
                 fragments.add_pieces(_units(pieces[::2], [title] * (len(pieces) // 2)))
+            fragments.add_pieces((end,), len(_units(pieces[::2], pieces[1::2])))
         return cls(fragments, pieces, end, titles)
 
-    def refs(self, line: str, selection: Selection) -> tuple[Ref, ...]:
-        """The preheader as fragments."""
-        if len(selection.teasers) < 3:
-            return self.fragments.refs(line)
-        named = dict(zip(("SECOND", "THIRD"), selection.teasers[1:3], strict=True))
+    def flags(self, line: str, teasers: Sequence[str]) -> tuple[str, ...]:
+        """The preheader as flags; ``teasers`` are the ids of all that are shown."""
+        if len(teasers) < 3:
+            return self.fragments.flags(line)
+        named = dict(zip(("SECOND", "THIRD"), teasers[1:3], strict=True))
         way = _units(self.more[::2], [self.titles[named[slot]] for slot in self.more[1::2]])
-        return self.fragments.refs(line, way, [*way, self.end])
+        return self.fragments.flags(line, way, [*way, self.end])
 
 
 def _require_room(pieces: Sequence[str], titles: dict[str, str]) -> None:

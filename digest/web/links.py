@@ -32,12 +32,15 @@ def show(
     status: int = 200,
     headers: Mapping[str, str] = {},
     lost: bool = False,
+    cut: bool = False,
     email: str = "",
     errors: Mapping[str, str] = {},
 ) -> Response:
-    """The form, with what was typed and what is wrong with it; ``lost`` where a link led here that does not work."""
+    """The form, with what was typed and what is wrong with it; ``lost`` where a link led here that does not work, ``cut`` where one came
+    without what says whose it is.
+    """
     stamp, puzzle = guard.stamp(workspace_of(request)), guard.puzzle(request)
-    given = {"lost": lost, "stamp": stamp, "puzzle": puzzle, "email": email, "errors": errors}
+    given = {"lost": lost, "cut": cut, "stamp": stamp, "puzzle": puzzle, "email": email, "errors": errors}
     return page(request, "links.html.j2", spoken, status=status, headers=headers, **given)
 
 

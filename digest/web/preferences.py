@@ -14,7 +14,7 @@ from digest.errors import DigestError, LinkError
 from digest.model import Status, Subscriber
 from digest.store import issues
 from digest.tongue import Tongue
-from digest.web import tokening
+from digest.web import links, tokening
 from digest.web.joining import audience_of, choices, language_of, name_of
 from digest.web.look import Form, form_of, page, tongue_for, workspace_of
 
@@ -245,6 +245,16 @@ def ask_fewer(request: Request, token: str, issue: str, number: str) -> Response
     """Which of the reader's subjects a teaser stood for, and a button for each."""
     reader, _ = _reader(request, token)
     return _fewer_page(request, reader, _subjects(request, reader, issue, number), done="")
+
+
+@router.api_route("/p//{issue}/{number}", methods=["GET", "HEAD"])
+@router.api_route("/p/{issue}/{number:int}", methods=["GET", "HEAD"])  # where a server in front makes one slash of two
+@router.api_route("/p/", methods=["GET", "HEAD"])
+def say_what_is_missing(request: Request) -> Response:
+    """A teaser's link without its token, as it would be if SendGrid did not know the one name in a template that its documents do
+    not have (`digest.providers.sendgrid_layout`). The links at the end of that email are whole.
+    """
+    return links.show(request, tongue_for(request), status=404, cut=True)
 
 
 @router.post("/p/{token}/{issue}/{number}")

@@ -3,6 +3,8 @@
 Shown there: ``{{x}}`` (escaped), ``{{{x}}}`` (as it is), names with dots and ``this.``, ``{{#if}}``, ``{{else if}}``, ``{{else}}``,
 ``{{#unless}}`` and ``{{#each}}``. The page gives no example of an ``each`` in an ``each``, so that is refused. Nor does it say what
 becomes of the blanks around a tag that stands alone on its line (the library takes them away, others do not): refused, too.
+``{{{@root.x}}}``, a name from outside of an ``each``, is not shown either, but two people report that it works in what is sent
+(github.com/sendgrid/docs/issues/6237): it is rendered, or with ``knows_root=False`` is nothing, as a name that is missing.
 An empty list or a missing name behind ``each`` broke a whole message (github.com/sendgrid/sendgrid-nodejs/issues/1094).
 
 Source: twilio.com/docs/sendgrid/for-developers/sending-email/using-handlebars.
@@ -53,13 +55,13 @@ class Block:
 Node = Text | Value | Block
 
 
-def render(template: str, data: Mapping[str, Any]) -> str:
+def render(template: str, data: Mapping[str, Any], *, knows_root: bool = True) -> str:
     """The template with its data.
 
     Raises:
         NotDocumented: see above.
     """
-    return "".join(_render(parse(template), data, data))
+    return "".join(_render(parse(template), data, data if knows_root else {}))
 
 
 @functools.lru_cache(64)
@@ -76,7 +78,8 @@ def parse(template: str) -> Sequence[Node]:
         if inside != inside.strip() and not words:
             raise NotDocumented("an empty tag")
         if tag["raw"] is not None:
-            here.append(Value(_path(words), raw=True))
+            from_root = words[:1] and words[0].startswith("@root.")
+            here.append(Value(("@root", *_path([words[0][6:], *words[1:]])) if from_root else _path(words), raw=True))
         elif words[:1] and words[0] in ("#if", "#unless", "#each"):
             if words[0] == "#each" and any(block.kind == "each" for block, _ in open_blocks):
                 raise NotDocumented("an each in an each")
@@ -165,7 +168,7 @@ def _render(nodes: Sequence[Node], this: Any, root: Mapping[str, Any]) -> Iterat
         if isinstance(node, Text):
             yield node.text
         elif isinstance(node, Value):
-            found = _find(node.path, this)
+            found = _find(node.path[1:], root) if node.path[0] == "@root" else _find(node.path, this)
             if isinstance(found, bool) or not isinstance(found, (str, int, type(None))):
                 raise NotDocumented(f"{'.'.join(node.path)} is no text")
             text = "" if found is None else str(found)

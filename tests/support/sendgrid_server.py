@@ -51,6 +51,15 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: a log would hold addresses."""
 
+    def parse_request(self) -> bool:
+        """Count it by what its head says."""
+        whole = super().parse_request()
+        if whole and not self.path.startswith("/stand-in/"):
+            with self.stand_in.lock:
+                self.stand_in.requests += 1
+                self.stand_in.received += int(self.headers.get("Content-Length") or 0)
+        return whole
+
     def do_POST(self) -> None:
         self.close_connection = True
         if self.path.startswith("/stand-in/"):
@@ -116,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._refuse(404, [error("not found")])
         if fault in REFUSED:
             return self._fail(fault, body)
-        if self.headers.get("Content-Type") != "application/json":
+        if not _is_json(self.headers.get("Content-Type", "")):
             return self._refuse(415, [error("unsupported media type")])
         if found := self.stand_in.refusals(body):
             return self._refuse(400, found)
@@ -236,6 +245,11 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+
+def _is_json(kind: str) -> bool:
+    """SendGrid's packages send the type alone, or with the charset; that any other would do is not documented."""
+    return kind.lower() in ("application/json", "application/json; charset=utf-8")
 
 
 def _errors(message: str) -> bytes:

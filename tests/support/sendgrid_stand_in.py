@@ -48,6 +48,8 @@ class StandIn:
     templates: Templates = field(default_factory=Templates)
     template_script: deque[str] = field(default_factory=deque)  # faults of the next calls of the Templates API
     template_calls: list[str] = field(default_factory=list)
+    requests: int = 0  # of any kind
+    received: int = 0  # bytes of their bodies
     calls: int = 0
     at_once: int = 0
     most_at_once: int = 0

@@ -8,27 +8,17 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from digest.compose import CompiledIssue, compile_issue, html_of, make_edition, slots_of, text_of
-from digest.compose.clean import clean
-from digest.compose.parts import Document, Part
-from digest.compose.phrases import Phrases
-from digest.compose.teaser import cut
+from digest.compose import compile_issue, html_of, make_edition, text_of
 from digest.config import SendGridSettings
 from digest.errors import ProviderUnusable, RenderError
-from digest.model import Selection
 from digest.providers import Hosted, Parcel, sendgrid_layout
 from digest.providers.sendgrid import SendGrid
-from digest.providers.sendgrid_layout import make_layout
-from tests.support import handlebars
-from tests.support.compose import INTERESTS, LOOK, NAMES, SLOT, TEMPLATES, envelope, ids, random_selection, reader, summaries
+from tests.support.compose import INTERESTS, LOOK, NAMES, SLOT, TEMPLATES, envelope, random_selection, reader, summaries
 from tests.support.sendgrid_server import Server
 from tests.support.sendgrid_stand_in import KEY, StandIn
 
@@ -56,17 +46,6 @@ def stand_in(tmp_path):
 
 def make(stand_in, **settings):
     return SendGrid(SendGridSettings(base_url=stand_in.url, mode="template", batch=1000, **settings), SecretStr(KEY), timeout_s=2)
-
-
-def require_equal(compiled: CompiledIssue, selections: list[Selection], names=NAMES) -> None:
-    layout = make_layout(compiled)
-    for n, selection in enumerate(selections):
-        edition, person = make_edition(compiled, selection), reader(names[n % len(names)])
-        data = layout.data(layout.skeleton(edition), slots_of(edition, person))
-        assert json.loads(json.dumps(data)) == data
-        assert handlebars.render(layout.subject, data) == edition.subject
-        assert handlebars.render(layout.html, data) == html_of(edition, person)
-        assert handlebars.render(layout.plain, data) == text_of(edition, person)
 
 
 def parcels_of(compiled, count, seed=1):
@@ -100,150 +79,11 @@ def test_every_reader_of_one_request_gets_their_own_selection(stand_in, compiled
     assert len({receipt.sha256 for receipt in handover.receipts}) == 60 and all(receipt.bytes for receipt in handover.receipts)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_any_selection(compiled, seed):
-    source = random.Random(seed)
-    require_equal(compiled, [random_selection(source) for _ in range(60)])
-
-
-# The looks below are made by changing what was compiled: that a template can be joined from its parts is tested elsewhere.
-Change = Callable[[str, Part], Part]
-
-
-def changed(compiled: CompiledIssue, html: Change | None = None, text: Change | None = None, **words: tuple[str, ...]) -> CompiledIssue:
-    """The issue with another look. A change is given the kind of a part (``frame`` for what stands between) and the part."""
-
-    def look(document: Document, change: Change | None) -> Document:
-        if change is None:
-            return document
-        frame = tuple(change("frame", item) if isinstance(item, Part) else item for item in document.frame)
-        return Document(frame, {name: change(name.partition(":")[0], part) for name, part in document.parts.items()})
-
-    said = {**compiled.phrases.words, **{name: (Part(pieces),) for name, pieces in words.items()}}
-    return replace(compiled, html=look(compiled.html, html), text=look(compiled.text, text), phrases=Phrases(said))
-
-
-def only(kind: str, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Change:
-    return lambda here, part: Part(change(part.pieces)) if here == kind else part
-
-
-def without_why(pieces: tuple[str, ...]) -> tuple[str, ...]:
-    at = pieces.index("WHY")
-    return (*pieces[: at - 1], pieces[at - 1] + pieces[at + 1], *pieces[at + 2 :])
-
-
-def moved(compiled: CompiledIssue, group: str, *, text: bool = True) -> CompiledIssue:
-    """That group before all others."""
-
-    def turn(document: Document) -> Document:
-        rest = [item for item in document.frame if item != group]
-        return Document((rest[0], group, *rest[1:]), document.parts)
-
-    return replace(compiled, html=turn(compiled.html), text=turn(compiled.text) if text else compiled.text)
-
-
-TWICE = only("teaser", lambda pieces: (*pieces, "WHY", "\nmore of it\n", "WEB", "{"))
-LOOKS: dict[str, Callable[[CompiledIssue], CompiledIssue]] = {
-    "why twice, and a link of the reader in each teaser": lambda it: changed(it, TWICE, TWICE),
-    "why only in HTML": lambda it: changed(it, text=only("teaser", without_why)),
-    "why only in text": lambda it: changed(it, only("teaser", without_why)),
-    "no why at all": lambda it: changed(it, only("teaser", without_why), only("teaser", without_why)),
-    "no preheader": lambda it: changed(it, lambda _, part: Part(("-",)) if "PREHEADER" in part.slots else part),
-    "the preheader in text, too": lambda it: replace(
-        it, text=Document((Part(("{", "PREHEADER", "}\n")), *it.text.frame[1:]), it.text.parts)
-    ),
-    "picks before sections": lambda it: moved(it, "highlights"),
-    "what did not fit comes first": lambda it: moved(it, "overflow"),
-    "braces in the words": lambda it: changed(
-        it, why=("{{ \\", "INTEREST", "\\}} {"), also=("}{{{", "INTERESTS", "\\"), greeting=("{{", "NAME", "}}")
-    ),
-    "words of many lines": lambda it: changed(it, why=("You " * 30, "INTEREST", " too" * 30), also=("And " * 25, "INTERESTS", " as" * 25)),
-}
-
-
-@pytest.mark.parametrize("look", LOOKS)
-def test_any_look(compiled, look):
-    source = random.Random(look)
-    require_equal(LOOKS[look](compiled), [random_selection(source) for _ in range(25)])
-
-
-ODD = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from("{}\\@<>&\"'%#-!=? \u00a0\u00ad\u200d🧑é")), max_size=60)
-
-
-@settings(max_examples=60)
-@given(ODD, ODD, ODD, st.integers(0, 10**9))
-def test_any_text_at_all(compiled, raw, title, label, seed):
-    label = cut(clean(label), 60) or "x"
-    known = compiled.known
-    titles = {id: clean(title) if n % 3 == 0 else one for n, (id, one) in enumerate(known.titles.items())}
-    labels = {id: label if id == "gut" else one for id, one in known.labels.items()}
-
-    def odd(_: str, part: Part) -> Part:
-        return Part(tuple(piece if n % 2 else raw + piece + raw[::-1] for n, piece in enumerate(part.pieces)))
-
-    made = replace(changed(compiled, odd, odd), known=replace(known, titles=titles, labels=labels))
-    source = random.Random(seed)
-    require_equal(made, [random_selection(source) for _ in range(4)], ("", clean(raw), label))
-
-
-def test_a_subject_that_names_no_piece_stands_in_the_template(compiled):
-    made = changed(compiled, subject=("News & more",))
-    layout, source = make_layout(made), random.Random(2)
-    assert layout.subject.startswith("{{#if q}}") and len(layout.subject) <= 255
-    require_equal(made, [Selection(notices=(ids()[3],)), *(random_selection(source) for _ in range(20))])
-    edition = make_edition(made, random_selection(source))
-    assert "subject" not in layout.data(layout.skeleton(edition), slots_of(edition, reader()))
-    with pytest.raises(RenderError, match="subject"):
-        layout.skeleton(replace(edition, subject="Another"))
-
-
-REFUSED: dict[str, Callable[[CompiledIssue], CompiledIssue]] = {
-    "groups elsewhere in text": lambda it: moved(it, "overflow", text=False),
-    "why in other places": lambda it: changed(it, TWICE),
-    "a preheader too long": lambda it: changed(it, preheader_more=("Also: ", "SECOND", "x" * 40, "THIRD", ".")),
-    "names twice": lambda it: changed(it, why=("", "INTEREST", " ", "INTEREST", "")),
-    "a word as long as a line": lambda it: replace(it, known=replace(it.known, labels={**it.known.labels, "gut": "x" * 70})),
-}
-
-
-@pytest.mark.parametrize("look", REFUSED)
-def test_a_look_that_one_template_cannot_show_says_so_and_names_the_other_mode(compiled, look):
-    with pytest.raises(RenderError, match="mode: grouped"):
-        make_layout(REFUSED[look](compiled))
-
-
 def test_more_than_a_mebibyte_is_refused_before_any_call(stand_in, compiled, monkeypatch):
     monkeypatch.setattr(sendgrid_layout, "MAX_CONTENT_BYTES", 50_000)
     with pytest.raises(RenderError, match=r"HTML takes [\d,]+ bytes .*mode: grouped"):
         make(stand_in).host(compiled, HOSTED, fresh=True)
     assert stand_in.template_calls == []
-
-
-# --- what the data tells -----------------------------------------------------------------------------------------------------
-
-
-def test_the_data_names_no_interest_and_no_piece_outside_of_the_subject(compiled):
-    layout, source = make_layout(compiled), random.Random(8)
-    for _ in range(40):
-        edition = make_edition(compiled, random_selection(source))
-        data = layout.data(layout.skeleton(edition), slots_of(edition, reader()))
-        assert data.pop("subject") == edition.subject  # the mail's own, which 255 characters of template cannot hold
-        beside = json.dumps(data, ensure_ascii=False)
-        named = [
-            *(one.label for one in INTERESTS),
-            *(one.id for one in INTERESTS),
-            *(one.title for one in summaries() if len(one.title) > 30),
-        ]
-        assert not [word for word in named if word in beside]
-
-
-def test_each_part_stands_in_the_template_once(compiled):
-    layout = make_layout(compiled)
-    for content, document in ((layout.html, compiled.html), (layout.plain, compiled.text)):
-        for name, part in document.parts.items():
-            fixed = max((piece for piece in part.pieces[::2] if "{{" not in piece and "}}" not in piece), key=len, default="")
-            if len(fixed) > 200:
-                assert content.count(fixed.strip("{}\\")) == 1, name
 
 
 # --- making, finding, removing -------------------------------------------------------------------------------------------------
@@ -362,6 +202,39 @@ def test_a_template_that_vanished_costs_nobody_the_mail(stand_in, compiled, host
 def test_an_answer_that_is_lost_is_uncertain(stand_in, compiled, hosting, fault):
     stand_in.script.append(fault)
     assert {one.outcome for one in hosting.hand_over("i", "a1", parcels_of(compiled, 3)).receipts} == {"uncertain"}
+
+
+def in_halves(sendgrid, parcels):
+    """As the dispatcher does where a batch cannot go as it is."""
+    handover = sendgrid.hand_over("i", "a1", parcels)
+    if not handover.split:
+        return list(handover.receipts)
+    middle = (len(parcels) + 1) // 2
+    return in_halves(sendgrid, parcels[:middle]) + in_halves(sendgrid, parcels[middle:])
+
+
+def test_who_chose_plain_text_large_print_or_another_language_gets_that(stand_in, hosting):
+    spoken = compile_issue(TEMPLATES, LOOK, SLOT, summaries(), INTERESTS, ("de",))
+    source = random.Random(5)
+    chosen = [{}, {"form": "large"}, {}, {"form": "plain"}, {"language": "de"}, {"form": "large"}, {}, {"language": "de", "form": "plain"}]
+    editions = [make_edition(spoken, random_selection(source).model_copy(update=how)) for how in [*chosen, {}, {}]]
+    parcels = [Parcel(f"{n:x}", edition, reader("Ana", f"r{n}@example.org"), envelope()) for n, edition in enumerate(editions)]
+    assert hosting.hand_over("i", "a1", parcels).split and stand_in.calls == 0
+    assert {one.outcome for one in in_halves(hosting, parcels)} == {"accepted"}
+    got = {message.email: message for message in stand_in.messages}
+    for parcel in parcels:
+        message = got[parcel.reader.email]
+        assert message.subject == parcel.edition.subject and message.text == text_of(parcel.edition, parcel.reader)
+        assert message.html == ("" if parcel.edition.plain_text else html_of(parcel.edition, parcel.reader))
+    assert sum("template_id" in body for body in stand_in.bodies) < len(parcels) - 5
+
+
+def test_a_refusal_of_one_that_goes_without_the_template_is_read_as_such(stand_in, compiled, hosting):
+    edition = make_edition(compiled, random_selection(random.Random(6)).model_copy(update={"form": "large"}))
+    stand_in.bad = frozenset({"ana@example.org"})
+    stand_in.templates.kept.clear()  # not what is wrong with it
+    (receipt,) = hosting.hand_over("i", "a1", [Parcel("1", edition, reader(), envelope())]).receipts
+    assert receipt.outcome == "rejected"
 
 
 def test_a_single_test_message_needs_no_template(stand_in, compiled):

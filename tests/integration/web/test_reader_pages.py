@@ -241,6 +241,22 @@ def without_stamp(text):
     return re.sub(r'(name="stamp" value=)"[^"]+"', r"\1", text)
 
 
+@pytest.mark.parametrize("path", ["/p//monthly-2026-05-01/3", "/p/monthly-2026-05-01/3", "/p/"])
+def test_a_link_that_came_without_its_token_says_what_to_do_and_does_nothing(site, ana, path):
+    """SendGrid would make such links of a template if it did not know `@root`."""
+    seen = set()
+    for code, said in (("en", "missing"), ("de", "fehlt"), ("es", "falta"), ("fr", "manque"), ("ar", "مفقود")):
+        answer = site.get(path, Accept_Language=code)
+        (heading,) = re.findall("<h1>(.*?)</h1>", answer.text)
+        assert answer.status == 404 and said in heading and 'action="/links"' in answer.text
+        seen.add(heading)
+    english = site.get(path)
+    assert "nothing has been changed" in english.text and "at the end of the same email" in english.text
+    assert len(seen) == 5 and site.ask("HEAD", path).status == 404
+    assert site.ask("POST", path, b"interest=gut&do=less").status in (404, 405)
+    assert site.reader(ana.email) == ana
+
+
 # --- tokens --------------------------------------------------------------------------------------------------------------
 
 

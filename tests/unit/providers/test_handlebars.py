@@ -27,12 +27,20 @@ def test_what_the_page_shows(template, data, wanted):
     assert render(template, data) == wanted
 
 
+def test_a_name_from_outside_of_a_list_is_rendered_or_nothing():
+    template, data = "{{#each a}}{{{@root.b}}}{{{this.b}}}{{{b}}}.{{/each}}", {"a": [{}, {"b": "2"}], "b": "<1>"}
+    assert (render(template, data), render(template, data, knows_root=False)) == ("<1>.<1>22.", ".22.")
+
+
 @pytest.mark.parametrize(
     "template",
     [
         "{{#equals a b}}x{{/equals}}",
         "{{#each a}}{{#each this.b}}x{{/each}}{{/each}}",
         "{{@root.a}}",
+        "{{#if @root.a}}x{{/if}}",
+        "{{{@index}}}",
+        "{{{@root}}}",
         "{{../a}}",
         "{{a b}}",
         "{{~a}}",

@@ -35,13 +35,13 @@ def test_any_name_and_title_is_within_the_rules_and_comes_out_exact(names, title
     parcels = [make_parcel(n, edition=edition, name=name) for n, name in enumerate(names)]
     request = build(AID, parcels)
     assert [one.parcel for one in request.going] == parcels and not request.aside
-    assert sendgrid_rules.refusals(json.loads(json.dumps(request.body))) == []
+    assert sendgrid_rules.refusals(request.body) == []
     for parcel, one, rendered in zip(parcels, request.going, sendgrid_rules.render(request.body), strict=True):
         assert rendered.html == html_of(edition, parcel.reader)
         assert rendered.text == text_of(edition, parcel.reader)
         assert one.bytes >= len(rendered.html.encode()) + len(rendered.text.encode())
         assert rendered.arguments == {"did": parcel.did, "aid": AID}
-    assert request.bytes >= len(json.dumps(request.body))
+    assert request.bytes == len(request.text().encode())
 
 
 @pytest.mark.skipif(sendgrid_rules.schema_validator() is None, reason="no ../shared/sendgrid-openapi or no jsonschema here")
@@ -139,7 +139,7 @@ def test_a_thousand_readers_and_no_more_in_one_request():
     request = build(AID, [make_parcel(n) for n in range(1001)])
     assert len(request.going) == 1000 and [one.outcome for one in request.aside] == ["deferred"]
     assert sendgrid_rules.refusals(request.body) == []
-    assert not request.too_large and len(json.dumps(request.body)) <= request.bytes <= len(json.dumps(request.body)) * 1.01
+    assert not request.too_large and request.bytes == len(request.text().encode())
 
 
 def test_what_is_too_large_is_known_beforehand(monkeypatch):
@@ -162,6 +162,20 @@ def test_what_all_share_and_cannot_be_sent_is_an_error_about_all(change):
         parcel = replace(parcel, envelope=replace(parcel.envelope, list_id="not a list id"))
     with pytest.raises((DigestError, ValueError)):
         build(AID, [parcel])
+
+
+def test_it_is_written_without_blanks_and_in_utf_8_and_says_the_same():
+    request = build(AID, [make_parcel(name="Bjørn 🧑\u200d🔬"), make_parcel(1)])
+    text = request.text(batch_id="b1", send_at=1)
+    compact = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+    assert text == compact and "Bjørn 🧑\u200d🔬" in text and "\\u" not in text
+    assert json.loads(text) == request.body | {"batch_id": "b1", "send_at": 1}
+    assert [one.to for one in request.going] == [person["to"][0] for person in request.body["personalizations"]]
+
+
+def test_half_a_character_stops_before_anything_leaves():
+    with pytest.raises(ValueError, match="surrogates"):
+        build(AID, [make_parcel(edition=make_edition(title="\ud800"))])
 
 
 def test_handing_over_again_gives_the_same_fingerprint():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -61,7 +62,7 @@ def test_what_was_set_aside_is_answered_for_beside_the_rest():
     handover = provider.hand_over("i", "a1", [make_parcel(0, email="nobody"), make_parcel(1), make_parcel(2, email="reader1@example.org")])
     assert {receipt.did[-1]: receipt.outcome for receipt in handover.receipts} == {"0": "rejected", "1": "accepted", "2": "deferred"}
     ((method, path, body),) = provider._line.asked
-    assert (method, path) == ("post", "mail/send") and len(body["personalizations"]) == 1
+    assert (method, path) == ("post", "mail/send") and len(json.loads(body)["personalizations"]) == 1
 
 
 def test_alone_after_others_were_set_aside_it_is_the_culprit():
