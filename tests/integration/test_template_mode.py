@@ -10,7 +10,7 @@ from datetime import date
 
 import pytest
 
-from digest import dispatch, gather, interests, issue, operate, plan, readiness
+from digest import dispatch, gather, interests, issue, operate, plan, readiness, replay
 from digest.errors import ProviderUnusable, RenderError
 from digest.providers import sendgrid_layout
 from digest.providers.sendgrid_http import Line
@@ -224,3 +224,12 @@ def test_killed_at_any_call_nothing_is_left_and_nobody_gets_it_twice(folder, sta
     times = Counter(message.email for message in stand_in.messages)
     assert set(times.values()) == {1} and len(times) == READERS - (0 if after else lost)
     assert report.status.state == "finished" and not stand_in.templates.kept and kept(folder) is None
+
+
+@pytest.mark.parametrize("mode", ["template", "grouped"])
+def test_what_sendgrid_was_given_is_no_message_to_compare_with(folder, stand_in, mode):
+    configure(folder, stand_in, mode)
+    assert send(folder).status.accepted == READERS
+    with opened(folder) as workspace:
+        made = list(replay.every(workspace, ISSUE))
+    assert [one.likeness for one in made] == ["unknown"] * READERS
