@@ -11,7 +11,8 @@ import contextlib
 import re
 import ssl
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from digest.config import SmtpSettings
 from digest.providers.smtp_reply import Nonsense, Reply, Step, Verdict, reference, refusal
@@ -60,8 +61,7 @@ class Access:
         return f"Access({self.place})"
 
 
-@dataclass(frozen=True)
-class Letter:
+class Letter(NamedTuple):
     """One message as the server gets it. ``message`` has CRLF line ends; ``envid`` and ``notify`` are for RFC 3461.
 
     ``utf8``: the recipient, and so a header, has letters outside ASCII; only a server with SMTPUTF8 can take it (RFC 6531).
@@ -200,18 +200,18 @@ class Connection:
                 reply = self._wire.read(self._times.data if step == "DATA" else self._times.reply)
             except Broken as error:
                 if refused:
-                    return replace(refused, over=True)
+                    return refused._replace(over=True)
                 if step == "MAIL" and self._carried and isinstance(error, ConnectionError):
                     return Verdict("deferred", _loss(error), over=True, trouble=True, unbegun=True)
                 raise
             if refused and reply.digits == "354":
                 # It wants a message whose reader it refused. A dot would hand over an empty one; hanging up hands over none.
-                return replace(refused, over=True)
+                return refused._replace(over=True)
             if refused or reply.digits.startswith("354" if step == "DATA" else "2"):
                 continue
             refused = refusal(step, reply)
             if refused.over:
-                return replace(refused, unbegun=step == "MAIL" and self._carried > 0 and reply.digits == "421")
+                return refused._replace(unbegun=step == "MAIL" and self._carried > 0 and reply.digits == "421")
             if not together:
                 break
         return self._reset(refused) if refused else None
@@ -223,7 +223,7 @@ class Connection:
         except Broken:
             clean = False
         self._used_at = time.monotonic()
-        return refused if clean else replace(refused, over=True)
+        return refused if clean else refused._replace(over=True)
 
     def _dot(self, letter: Letter) -> Verdict:
         """Write the final dot, by itself. From the moment the socket takes it the message may be accepted."""

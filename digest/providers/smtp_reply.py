@@ -5,9 +5,10 @@ The words of a server may name the reader, so they never reach a reason: reasons
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 REPLY_BYTES = 65_536  # RFC 5321, 4.5.3.1.5: a line has 512; an EHLO of the largest servers about 1,500
 REPLY_LINES = 200
@@ -18,6 +19,7 @@ _AROUND = "<>\"'.,;:()[]"
 Step = Literal["MAIL", "RCPT", "DATA", "dot"]
 
 _LINE = re.compile(rb"([2-5][0-5][0-9])(?:([ -])([^\r\n]*))?\r?\n")
+_PLAIN = re.compile(r"[ !-?A-~]*")  # printable, and no @
 _STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _MAILBOX = re.compile(
     r"user (?:is )?unknown|unknown (?:user|recipient|mailbox)|no such (?:user|recipient|mailbox|address|person)"
@@ -63,6 +65,9 @@ def take(buffer: bytes) -> tuple[Reply, bytes] | None:
     Raises:
         Nonsense: it cannot become a reply any more: no three digits, lines that disagree, or too long.
     """
+    end = buffer.find(b"\n")
+    if 0 <= end < REPLY_BYTES and buffer[3:4] != b"-":
+        return _line_alone(buffer[: end + 1]), buffer[end + 1 :]
     lines: list[str] = []
     digits = b""
     at = 0
@@ -74,8 +79,7 @@ def take(buffer: bytes) -> tuple[Reply, bytes] | None:
         lines.append((match[3] or b"").decode("utf-8", "replace"))
         at = end + 1
         if match[2] != b"-":
-            status = _STATUS.match(lines[-1])
-            return Reply(digits.decode(), status[1] if status else "", tuple(lines)), buffer[at:]
+            return _reply(digits, tuple(lines)), buffer[at:]
         if len(lines) >= REPLY_LINES:
             break
     if len(buffer) >= REPLY_BYTES or len(lines) >= REPLY_LINES:
@@ -83,8 +87,21 @@ def take(buffer: bytes) -> tuple[Reply, bytes] | None:
     return None
 
 
-@dataclass(frozen=True)
-class Verdict:
+@functools.lru_cache(16)
+def _line_alone(line: bytes) -> Reply:
+    """A reply of one line; a server says the same ones again and again."""
+    match = _LINE.fullmatch(line)
+    if not match:
+        raise Nonsense("the server's answer is no SMTP reply")
+    return _reply(match[1], ((match[3] or b"").decode("utf-8", "replace"),))
+
+
+def _reply(digits: bytes, lines: tuple[str, ...]) -> Reply:
+    status = _STATUS.match(lines[-1])
+    return Reply(digits.decode(), status[1] if status else "", lines)
+
+
+class Verdict(NamedTuple):
     """What became of one message. ``outcome`` is as in `Receipt`.
 
     ``over``: the connection must not be used again. ``trouble``: it is the server's. ``stop``: no message's fault, a sentence for
@@ -145,6 +162,9 @@ def reference(reply: Reply, recipient: str) -> str:
     """The server's name for a message it took (Postfix: ``Ok: queued as 4XyZ``), without whatever could name the reader."""
     local, _, domain = recipient.lower().partition("@")
     named = (local, domain)
+    low = reply.text.lower()
+    if _PLAIN.fullmatch(low) and local not in low and domain not in low:  # nearly always
+        return " ".join(reply.text.split())[:100]
     words = (word for word in reply.text.split() if "@" not in word and word.lower().strip(_AROUND) not in named)
     plain = (re.sub(r"[^\x21-\x7e]", "", word) for word in words)
     return " ".join(word for word in plain if word and word.lower().strip(_AROUND) not in named)[:100]

@@ -141,3 +141,22 @@ def test_the_servers_name_for_a_message_names_nobody(text, ref):
 
 def test_nor_does_it_where_the_reader_has_other_letters():
     assert reference(reply("250 2.0.0 ok anä <anä@example.org> an queued"), "anä@example.org") == "ok an queued"
+
+
+@given(
+    st.lists(st.sampled_from(["ana", "Ana,", "<ana@example.org>", "example.org", "banana", "queued", "as", "4Xy", "\x07", "ü", "(ana)"]))
+)
+def test_no_word_of_it_is_the_readers(words):
+    found = reference(Reply("250", "2.0.0", (" ".join(["2.0.0", *words]),)), "ana@example.org").split()
+    assert "@" not in "".join(found) and not {"ana", "example.org"} & {word.strip("<>,()").lower() for word in found}
+    assert [word for word in found if word in ("banana", "queued", "as", "4Xy")] == [
+        word for word in words if word in ("banana", "queued", "as", "4Xy")
+    ][: len(found)]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=30), st.binary(max_size=20))
+def test_a_line_alone_says_what_it_says_behind_another(text, rest):
+    line = f"250 {text}\r\n".encode()
+    alone, behind = take(line + rest), take(b"250-first\r\n" + line + rest)
+    assert alone is not None and behind is not None
+    assert (alone[0].status, alone[0].lines, alone[1]) == (behind[0].status, behind[0].lines[1:], behind[1])
