@@ -65,7 +65,7 @@ TABLE = (
     Figure("million", *PLAN, "peak_mib", "its peak memory", "-", 256, unit=" MiB", at_full=True),
     Figure("million", *PLAN, "growth", "growth of its time with subscribers, as a power", "-", 1.05, at_full=True),
     Figure("million", *JOB, "job_s", "the whole job to the SendGrid stand-in", "-", 180, unit=" s", at_full=True),
-    Figure("million", *JOB, "peak_mib", "its peak memory", "-", 256, unit=" MiB", at_full=True),
+    Figure("million", *JOB, "peak_mib", "peak memory of its largest process", "-", 256, unit=" MiB", at_full=True),
     Figure("million", *JOB, "growth", "growth of its time with subscribers, as a power", "-", 1.05, at_full=True),
     Figure("template_mode", *MODES, "bytes_ratio", "mode: grouped, bytes", "mode: template", 50, True, "×"),
     Figure("template_mode", *MODES, "requests_ratio", "mode: grouped, requests", "mode: template", 100, True, "×"),

@@ -30,7 +30,7 @@ from digest.halt import Halt
 from digest.model import DeliveryState as S
 from digest.model import Selection
 from digest.pace import FAILURES, Breaker, Gate, retry_delay_s
-from digest.providers import Cancelling, Handover, Parcel, Provider, Receipt
+from digest.providers import Cancelling, Handover, Hosting, Parcel, Provider, Receipt
 from digest.readiness import Ready
 from digest.store import ledger, outcomes, people
 from digest.store.dialect import turn_at
@@ -63,6 +63,14 @@ class Drained(NamedTuple):
     accepted: int
     stop: str
     waits: str
+
+
+class Looked(NamedTuple):
+    """A claim's readers (id, address, name, by row) and editions, and when it was made."""
+
+    readers: Mapping[int, tuple[str, str, str]]
+    editions: Mapping[int, Edition]
+    at: datetime
 
 
 class Ties(NamedTuple):
@@ -100,6 +108,7 @@ class Run:
         self.owner = owner_of(os.getpid())
         self._lanes = lanes or provider.lanes
         self._cancelling = cancelling_of(provider)
+        self._hosting = provider if isinstance(provider, Hosting) and provider.hosts else None
         self._look = compose.look_of(workspace.config)
         self._allowed = _matcher(workspace.config.delivery.allow)
         self._editions: dict[int, Edition] = {}
@@ -224,7 +233,11 @@ class Run:
         while pending:
             part = pending.pop()
             try:
-                parcels, refused = self._parcels(part)
+                looked = patiently(lambda part=part: self._look_up(part))  # type: ignore[misc]
+                if len(groups := self._groups(part, looked.editions)) > 1:
+                    pending += self._divide(part, groups)
+                    continue
+                parcels, refused = self._parcels(part, looked)
             except Exception:
                 self._give_back([part, *pending])  # nothing has been handed over
                 raise
@@ -235,8 +248,12 @@ class Run:
                 self._give_back([part, *pending])
                 return None
             if handover.split and len(parcels) > 1:
-                refs = (self._batch_id(), self._batch_id())
-                pending += patiently(lambda part=part, refs=refs: self._divide(part, refs))  # type: ignore[misc]
+                middle = (len(part.deliveries) + 1) // 2
+                try:
+                    pending += self._divide(part, (part.deliveries[:middle], part.deliveries[middle:]))
+                except Exception:
+                    self._give_back([part, *pending])  # it was refused whole, and a half has no name yet
+                    raise
                 continue
             following = self._settle(part, handover, more=bool(parcels) and not pending and self._may_go_on(handover))
             self._mind(handover) if parcels else self._breaker.unused()
@@ -253,13 +270,29 @@ class Run:
         waits = self._cancelling is not None or self.workspace.config.delivery.warm_up is not None
         return not (asks or waits or self._halt.is_set())
 
-    def _divide(self, part: Claim, refs: tuple[str, str]) -> list[Claim]:
-        with self.workspace.store.write(together=True) as tx:
-            return ledger.divide(tx, self.ready.row.id, part, lease=self._lease, provider=self.provider.name, refs=refs)
+    def _groups(self, claim: Claim, editions: Mapping[int, Edition]) -> Sequence[Sequence[Claimed]]:
+        """What of a claim may go in one call, the largest last, which is taken first. Before anything is counted against a rate: a
+        call that is refused for going together would count its readers again.
+        """
+        if self._hosting is None:
+            return (claim.deliveries,)
+        found: dict[str, list[Claimed]] = {}
+        for one in claim.deliveries:
+            found.setdefault(self._hosting.together(editions[one.edition]), []).append(one)
+        return sorted(found.values(), key=len)
 
-    def _parcels(self, claim: Claim) -> tuple[list[Parcel], list[Settled]]:
+    def _divide(self, claim: Claim, groups: Sequence[Sequence[Claimed]]) -> list[Claim]:
+        refs = [self._batch_id() for _ in groups]
+
+        def write() -> list[Claim]:
+            with self.workspace.store.write(together=True) as tx:
+                return ledger.divide(tx, self.ready.row.id, claim, groups, refs, lease=self._lease, provider=self.provider.name)
+
+        return patiently(write)
+
+    def _parcels(self, claim: Claim, looked: Looked) -> tuple[list[Parcel], list[Settled]]:
         """What can be handed over, and what is settled without a call because it must not, cannot, or not yet."""
-        readers, editions, at = patiently(lambda: self._look_up(claim))
+        readers, editions, at = looked
         domains = {address: rates.domain_of(address) for _, address, _ in readers.values() if self._allowed(address.lower())}
         if self.provider.sends:
             patiently(lambda: self._domains.expect(domains.values()))  # what is booked twice for an answer that was lost only slows down
@@ -274,8 +307,8 @@ class Run:
                 parcels.append(Parcel(one.did, editions[one.edition], reader, envelope(self._look, self.ready.row.cadence, one)))
         return parcels, refused
 
-    def _look_up(self, claim: Claim) -> tuple[Mapping[int, tuple[str, str, str]], dict[int, Edition], datetime]:
-        """The claim's readers and editions, and when it was made: what it did not bring along is looked up."""
+    def _look_up(self, claim: Claim) -> Looked:
+        """What the claim did not bring along is looked up."""
         readers, selections = dict(claim.readers), dict(claim.selections)
         wanted = {one.edition for one in claim.deliveries}
         with self._lock:
@@ -291,7 +324,7 @@ class Run:
             if len(self._editions) > _EDITIONS:
                 self._editions.clear()
             self._editions |= editions
-        return people.unsealed(self.workspace.store.vault, readers), editions, claim.lease_until - self._lease
+        return Looked(people.unsealed(self.workspace.store.vault, readers), editions, claim.lease_until - self._lease)
 
     def _compose(self, selection: str) -> Edition:
         return compose.make_edition(self.ready.compiled, Selection.model_validate_json(selection))

@@ -139,6 +139,10 @@ class Hosting(Protocol):
         """
         ...
 
+    def together(self, edition: Edition) -> str:
+        """The same for editions that may go in one call."""
+        ...
+
     def unhost(self, hosted: Hosted) -> bool:
         """Remove all that is kept under the name; whether nothing is left."""
         ...

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from digest.compose import CompiledIssue
+from digest.compose import CompiledIssue, Edition
 from digest.config import SendGridSettings
 from digest.errors import ConfigError, DeliveryDeferred, DeliveryUncertain, DigestError, ProviderUnusable
 from digest.providers import Handover, Hosted, Parcel, Receipt
@@ -108,8 +108,6 @@ class SendGrid:
             request = self._request(aid, parcels)
         except (DigestError, ValueError) as error:
             return _all(parcels, "deferred", "nothing was sent", Handover([], stop=f"no mail of this edition can be made: {error}"))
-        if request is None:
-            return _all(parcels, "deferred", "goes in another request", Handover([], split=True))
         if not request.going:
             return Handover(request.aside)
         if request.too_large:
@@ -129,15 +127,10 @@ class SendGrid:
             text = request.text()
         return _settle(request, self._call(request, text), scheduled)
 
-    def _request(self, aid: str, parcels: Sequence[Parcel]) -> Request | None:
-        """The request that carries them; None where they cannot go together, for the template does not show them all."""
-        if self._template is None:
-            return build(aid, parcels, sandbox=self._sandbox)
-        shown = {self._template.layout.shows(parcel.edition) for parcel in parcels}
-        if shown == {True}:
+    def _request(self, aid: str, parcels: Sequence[Parcel]) -> Request:
+        if self._template is not None and self._template.layout.shows(parcels[0].edition):
             return build_templated(aid, parcels, self._template, sandbox=self._sandbox)
-        alike = shown == {False} and len({parcel.edition.content_hash for parcel in parcels}) == 1
-        return build(aid, parcels, sandbox=self._sandbox) if alike else None
+        return build(aid, parcels, sandbox=self._sandbox)
 
     def _call(self, request: Request, text: str) -> Verdict:
         try:
@@ -169,6 +162,10 @@ class SendGrid:
         found = put(self._line, layout, hosted, fresh=fresh)
         self._template = Template(found.id, layout)
         return found
+
+    def together(self, edition: Edition) -> str:
+        """All that the template shows may; what it does not show goes edition by edition."""
+        return "" if self._template is not None and self._template.layout.shows(edition) else edition.content_hash
 
     def unhost(self, hosted: Hosted) -> bool:
         """Remove the issue's template."""

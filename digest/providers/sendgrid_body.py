@@ -119,10 +119,10 @@ def build_templated(aid: str, parcels: Sequence[Parcel], template: Template, *, 
     """
     skeletons: dict[int, Skeleton] = {}
     for parcel in parcels:
-        if id(parcel.edition) not in skeletons:
+        if id(parcel.edition) not in skeletons and template.layout.shows(parcel.edition):
             _subject(parcel.edition)
             skeletons[id(parcel.edition)] = template.layout.skeleton(parcel.edition)
-    ready, aside = _admit(parcels, _same_sender)
+    ready, aside = _admit(parcels, lambda shared, parcel: id(parcel.edition) in skeletons and _same_sender(shared, parcel))
     body = _shared_body(parcels[0], sandbox=sandbox) | {"template_id": template.id}
 
     def data(one: _Ready) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def reference(reply: Reply, recipient: str) -> str:
     local, _, domain = recipient.lower().partition("@")
     named = (local, domain)
     low = reply.text.lower()
-    if _PLAIN.fullmatch(low) and local not in low and domain not in low:  # nearly always
+    if _PLAIN.fullmatch(reply.text) and local not in low and domain not in low:  # nearly always
         return " ".join(reply.text.split())[:100]
     words = (word for word in reply.text.split() if "@" not in word and word.lower().strip(_AROUND) not in named)
     plain = (re.sub(r"[^\x21-\x7e]", "", word) for word in words)

@@ -151,21 +151,22 @@ def _new_attempt(tx: Connection, issue: int, provider: str, n: int, at: datetime
 _BEGIN = insert(t.attempt).returning(t.attempt.c.id)
 
 
-def divide(tx: Connection, issue: int, whole: Claim, *, lease: timedelta, provider: str, refs: tuple[str, str] = ("", "")) -> list[Claim]:
-    """Two halves of a claim whose batch was refused whole, each a new attempt; the intent is durable again before the next call.
+def divide(
+    tx: Connection, issue: int, whole: Claim, groups: Sequence[Sequence[Claimed]], refs: Sequence[str], *, lease: timedelta, provider: str
+) -> list[Claim]:
+    """A claim that cannot go in one call, in groups, each a new attempt with its ref; the intent is durable again before the next call.
 
-    Deliveries that somebody else has moved meanwhile are in neither half.
+    Deliveries that somebody else has moved meanwhile are in none. Their readers are to be looked up again: some wait for others' calls.
     """
     at = now(tx)
     tx.execute(update(t.attempt).where(t.attempt.c.id == whole.attempt).values(ended_at=at, outcome="split", evidence="reply"))
-    middle = (len(whole.deliveries) + 1) // 2
-    halves = []
-    for part, ref in zip((whole.deliveries[:middle], whole.deliveries[middle:]), refs, strict=True):
-        attempt, aid = _new_attempt(tx, issue, provider, len(part), at, ref)
-        kept = [one for one in part if _renew(tx, one, attempt, at + lease)]
+    parts = []
+    for group, ref in zip(groups, refs, strict=True):
+        attempt, aid = _new_attempt(tx, issue, provider, len(group), at, ref)
+        kept = tuple([one for one in group if _renew(tx, one, attempt, at + lease)])
         if kept:
-            halves.append(whole._replace(attempt=attempt, aid=aid, deliveries=tuple(kept), lease_until=at + lease, ref=ref))
-    return halves
+            parts.append(whole._replace(attempt=attempt, aid=aid, deliveries=kept, lease_until=at + lease, ref=ref, readers={}))
+    return parts
 
 
 def _renew(tx: Connection, one: Claimed, attempt: int, lease_until: datetime) -> bool:

@@ -53,7 +53,7 @@ def first_of_editions(tx: Connection, issue: int, most: int) -> list[Given]:
 def _query(issue: int) -> Select[Any]:
     d = t.delivery.c
     # What is kept of a message in parts is the hash of what was said to its reader, which no message can be held against.
-    whole = case((t.attempt.c.provider != "sendgrid", d.sha256), else_="")
+    whole = case((t.attempt.c.provider == "sendgrid", ""), else_=d.sha256)
     columns = (d.id, d.did, d.subscriber_id, d.edition_id, d.date_header, whole)
     left = select(*columns).outerjoin(t.attempt, t.attempt.c.id == d.attempt_id)
     return left.where(d.issue_id == issue, d.state.in_(_LEFT), d.edition_id.is_not(None))

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import update
 
 from digest import dispatch, handover, issue, operate, pace
-from digest.errors import ConfigError, IssueError, IssueWaits, ProviderUnusable, StoreError
+from digest.errors import ConfigError, DeliveryDeferred, IssueError, IssueWaits, ProviderUnusable, StoreError
 from digest.model import DeliveryState as S
 from digest.model import IssueState
 from digest.providers import Handover, Receipt
-from digest.store import holding, ledger, now, schema
+from digest.store import holding, ledger, now, outcomes, schema
 from digest.workspace import open_workspace
 from tests.support.carrier import Carrier, accept
 from tests.support.drafted import draft_issue
@@ -153,6 +153,22 @@ def cancelling(folder):
     (folder / "config.yaml").write_text(CONFIG + "delivery: {uncertain: cancel_resend}\n", encoding="utf-8")
     with opened(folder) as workspace:
         issue.draft(workspace, "monthly", again=True)
+
+
+def test_halves_that_get_no_name_are_given_back(cancelling, send, folder):
+    class Nameless(Voidable):
+        def create_batch(self):
+            self.named = getattr(self, "named", 0) + 1
+            if self.named == 3:
+                raise DeliveryDeferred("no batch_id: SendGrid answered 429")
+            return f"batch{self.named}"
+
+    carrier = Nameless(lambda _, parcels: Handover(receipts(parcels, "deferred", "does not parse"), code="400", split=True), batch=4)
+    with pytest.raises(DeliveryDeferred):
+        send(carrier)
+    with opened(folder) as workspace, workspace.store.read() as tx:
+        stands = outcomes.counts(tx, issue.find(tx, ISSUE).id)
+    assert len(carrier.calls) == 1 and stands[S.READY] == READERS and not stands[S.INFLIGHT]
 
 
 def test_what_was_voided_for_certain_is_handed_over_again(cancelling, send, folder):

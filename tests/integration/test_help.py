@@ -58,4 +58,4 @@ def test_a_command_imports_only_what_it_uses(tmp_path):
 def test_garbage_is_looked_for_seldom_while_a_command_runs():
     words = "import atexit, gc, sys; from digest import cli; atexit.register(lambda: print(gc.get_threshold())); cli.main()"
     shown = subprocess.run([sys.executable, "-c", words, "--version"], capture_output=True, text=True, check=True)
-    assert shown.stdout.splitlines()[1:] == ["(50000, 20, 100)"]
+    assert shown.stdout.splitlines()[1:] == ["(50000, 10, 10)"]

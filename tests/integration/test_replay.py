@@ -4,11 +4,13 @@ import hashlib
 from datetime import date
 
 import pytest
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from digest import jobs, keys, operate, readers, replay
 from digest.cli.commands import app
 from digest.errors import IssueError
+from digest.store import schema
 from digest.workspace import open_workspace
 from tests.support.make import CONFIG, make_workspace, write_summary
 
@@ -67,6 +69,12 @@ def test_new_keys_sign_new_links_and_the_old_ones_are_found(folder):
     with open_workspace(folder) as workspace:
         keys.rotate(workspace)
     assert {one.did: (one.content, one.likeness) for one in again(folder)} == {did: (content, "same") for did, content in left.items()}
+
+
+def test_a_message_whose_attempt_is_kept_no_more_is_held_against_its_hash_all_the_same(folder):
+    with open_workspace(folder) as workspace, workspace.store.write() as tx:
+        tx.execute(update(schema.delivery).values(attempt_id=None))
+    assert {one.likeness for one in again(folder)} == {"same"}
 
 
 def test_where_the_sender_has_changed_it_says_so(folder):

@@ -6,15 +6,16 @@ import re
 import shutil
 import threading
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import update
 
-from digest import dispatch, gather, interests, issue, operate, plan, readiness, replay
+from digest import dispatch, gather, interests, issue, operate, pace, plan, readiness, replay
 from digest.errors import ProviderUnusable, RenderError
 from digest.providers import sendgrid_layout
 from digest.providers.sendgrid_http import Line
-from digest.store import hosted
+from digest.store import hosted, now, retention, schema
 from digest.subscribe import import_file
 from digest.workspace import open_workspace
 from tests.support.make import CONFIG, make_workspace, write_summary
@@ -231,5 +232,36 @@ def test_what_sendgrid_was_given_is_no_message_to_compare_with(folder, stand_in,
     configure(folder, stand_in, mode)
     assert send(folder).status.accepted == READERS
     with opened(folder) as workspace:
-        made = list(replay.every(workspace, ISSUE))
-    assert [one.likeness for one in made] == ["unknown"] * READERS
+        made = [one.likeness for one in replay.every(workspace, ISSUE)]
+        with workspace.store.write() as tx:
+            assert retention.take_attempts(tx, now(tx) + timedelta(days=1), 100)
+        made += [one.likeness for one in replay.every(workspace, ISSUE)]
+    assert made == ["unknown"] * READERS * 2
+
+
+@pytest.mark.parametrize("most", [None, 24])
+def test_who_goes_without_the_template_costs_nobody_a_place(tmp_path, stand_in, monkeypatch, most):
+    """24 readers of one domain, of whom every third chose another form, and a limit of just 24: none is counted twice."""
+    people = "email,name,interests\n" + "".join(f"r{n}@example.org,R{n},gut\n" for n in range(24))
+    folder = make_workspace(tmp_path / "mixed", subscribers=people)
+    write_summary(folder, "bacteria", tags="gut")
+    monkeypatch.setenv("SENDGRID_API_KEY", KEY)
+    settings = f"{{base_url: '{stand_in.url}', mode: template, batch: 8, calls: 1}}"
+    limit = f"max_per_minute_and_domain: {most}, max_per_minute: 30, " if most else ""
+    (folder / "config.yaml").write_text(CONFIG + f"delivery: {{provider: sendgrid, {limit}allow: ['*'], sendgrid: {settings}}}\n")
+    with opened(folder) as workspace:
+        import_file(workspace, folder / "subscribers" / "people.csv", interests.load(folder))
+        with workspace.store.write() as tx:
+            c = schema.subscriber.c
+            tx.execute(update(schema.subscriber).where(c.id % 6 == 0).values(large_print=True))
+            tx.execute(update(schema.subscriber).where(c.id % 6 == 3).values(plain_text=True))
+        gather.gather(workspace)
+        issue.draft(workspace, "monthly")
+        plan.plan(workspace, readiness.make_ready(workspace, ISSUE), lambda _: None)
+        booked = []
+        wait = pace.Throttle.wait_s
+        monkeypatch.setattr(pace.Throttle, "wait_s", lambda self, messages: (booked.append(messages), wait(self, messages))[1])
+        report = dispatch.send(workspace, ISSUE)
+        assert report.status.accepted == 24 and not report.status.ready
+    assert sum(booked) == 24
+    assert len(stand_in.messages) == 24 and sum("template_id" in body for body in stand_in.bodies) < len(stand_in.bodies)

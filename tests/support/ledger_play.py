@@ -252,7 +252,10 @@ class Play:
         mine = self.hands.pop(hand)
         refs = tuple(f"b{len(self.providers) + n}" if self.refs[mine.claim.aid] else "" for n in range(2))
         with self.w.store.write() as tx:
-            halves = ledger.divide(tx, self.issue, mine.claim, lease=LEASE, provider=mine.provider, refs=refs)  # type: ignore[arg-type]
+            all_of_it = mine.claim.deliveries
+            middle = (len(all_of_it) + 1) // 2
+            groups = (all_of_it[:middle], all_of_it[middle:])
+            halves = ledger.divide(tx, self.issue, mine.claim, groups, refs, lease=LEASE, provider=mine.provider)
         kept = [one.did for half in halves for one in half.deliveries]
         assert sorted(kept) == sorted(did for did in mine.dids if self.ours(did, mine)), "halved what it no longer has"
         for half in halves:

@@ -204,13 +204,12 @@ def test_an_answer_that_is_lost_is_uncertain(stand_in, compiled, hosting, fault)
     assert {one.outcome for one in hosting.hand_over("i", "a1", parcels_of(compiled, 3)).receipts} == {"uncertain"}
 
 
-def in_halves(sendgrid, parcels):
-    """As the dispatcher does where a batch cannot go as it is."""
-    handover = sendgrid.hand_over("i", "a1", parcels)
-    if not handover.split:
-        return list(handover.receipts)
-    middle = (len(parcels) + 1) // 2
-    return in_halves(sendgrid, parcels[:middle]) + in_halves(sendgrid, parcels[middle:])
+def in_groups(sendgrid, parcels):
+    """As the dispatcher does: what goes together goes in one call."""
+    groups = {}
+    for parcel in parcels:
+        groups.setdefault(sendgrid.together(parcel.edition), []).append(parcel)
+    return [receipt for n, group in enumerate(groups.values()) for receipt in sendgrid.hand_over("i", f"a{n}", group).receipts]
 
 
 def test_who_chose_plain_text_large_print_or_another_language_gets_that(stand_in, hosting):
@@ -219,14 +218,27 @@ def test_who_chose_plain_text_large_print_or_another_language_gets_that(stand_in
     chosen = [{}, {"form": "large"}, {}, {"form": "plain"}, {"language": "de"}, {"form": "large"}, {}, {"language": "de", "form": "plain"}]
     editions = [make_edition(spoken, random_selection(source).model_copy(update=how)) for how in [*chosen, {}, {}]]
     parcels = [Parcel(f"{n:x}", edition, reader("Ana", f"r{n}@example.org"), envelope()) for n, edition in enumerate(editions)]
-    assert hosting.hand_over("i", "a1", parcels).split and stand_in.calls == 0
-    assert {one.outcome for one in in_halves(hosting, parcels)} == {"accepted"}
+    assert {one.outcome for one in in_groups(hosting, parcels)} == {"accepted"}
     got = {message.email: message for message in stand_in.messages}
     for parcel in parcels:
         message = got[parcel.reader.email]
         assert message.subject == parcel.edition.subject and message.text == text_of(parcel.edition, parcel.reader)
         assert message.html == ("" if parcel.edition.plain_text else html_of(parcel.edition, parcel.reader))
     assert sum("template_id" in body for body in stand_in.bodies) < len(parcels) - 5
+
+
+@pytest.mark.parametrize("first", ["", "large"])
+def test_what_does_not_go_together_is_put_off(stand_in, compiled, hosting, first):
+    source = random.Random(7)
+    forms = [first, "large", "", first]
+    editions = [make_edition(compiled, random_selection(source).model_copy(update={"form": form})) for form in forms[:3]]
+    parcels = [
+        Parcel(f"{n:x}", edition, reader("Ana", f"r{n}@example.org"), envelope()) for n, edition in enumerate([*editions, editions[0]])
+    ]
+    said = {one.did: one.outcome for one in hosting.hand_over("i", "a1", parcels).receipts}
+    alike = {parcel.did for parcel in parcels if hosting.together(parcel.edition) == hosting.together(parcels[0].edition)}
+    assert {did for did, outcome in said.items() if outcome == "accepted"} == alike and len(alike) in (2, 3)
+    assert {said[did] for did in said.keys() - alike} == {"deferred"}
 
 
 def test_a_refusal_of_one_that_goes_without_the_template_is_read_as_such(stand_in, compiled, hosting):
