@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from digest import dispatch, handover
+from digest import dispatch, entries
 from digest.model import DeliveryState as S
 from digest.providers import Handover, Parcel, Receipt
 from digest.store import ledger, schema
@@ -142,7 +142,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.careless:
         careless()
-    handover._LEASE_MARGIN_S = given.lease_margin
+    entries._LEASE_MARGIN_S = given.lease_margin
     settings = {"delay_s": given.delay, "batch": given.batch, "lanes": given.lanes, "knows": given.knows}
     far = ":" in given.journal
     dispatch.make = lambda *_: FarSink(given.journal, **settings) if far else Sink(Path(given.journal), **settings)

@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from digest import errors, garbage, hosting, readiness
+from digest.entries import owner_of
 from digest.errors import BusyError, DigestError
-from digest.handover import Drained, Progress, Run, Ties, gave_up, owner_of
+from digest.handover import Drained, Progress, Run, Ties, gave_up
 from digest.model import DeliveryState as S
 from digest.pace import Breaker
 from digest.providers import Provider, make

@@ -1,16 +1,13 @@
 """One run over an issue's ready deliveries: intent before the call, outcome after (RELIABILITY section 1.3).
 
-Each lane is a thread: claim, compose, hand over, settle. What a lane knows of the others is the throttle, the breaker and
-whether to stop; the ledger alone says who has what. Several processes may run lanes of one issue at a time (`crew`).
+Each lane is a thread: claim, compose, hand over, settle; `entries` writes it down. What a lane knows of the others is the throttle,
+the breaker and whether to stop; the ledger alone says who has what. Several processes may run lanes of one issue at a time (`crew`).
 """
 
 from __future__ import annotations
 
-import os
 import random
 import re
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,35 +15,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import translate
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from sqlalchemy import Connection
-
-from digest import brake, compose, rates, refusals
+from digest import compose, rates
 from digest.addressing import envelope, slots
 from digest.compose import Edition
-from digest.errors import StoreError
+from digest.entries import Entries
 from digest.halt import Halt
 from digest.model import DeliveryState as S
 from digest.model import Selection
-from digest.pace import FAILURES, Breaker, Gate, retry_delay_s
-from digest.providers import Cancelling, Handover, Hosting, Parcel, Provider, Receipt
+from digest.pace import FAILURES, Breaker, Gate
+from digest.providers import Handover, Parcel, Provider, Receipt, cancelling_of, hosting_of
 from digest.readiness import Ready
-from digest.store import ledger, outcomes, people
-from digest.store.dialect import turn_at
+from digest.store import outcomes, people
 from digest.store.ledger import Claim, Claimed, Settled
 from digest.store.mark import epoch_of
 from digest.store.patience import patiently
 from digest.workspace import Workspace
 
-_LEASE_MARGIN_S = 300
 _EDITIONS = 64  # remembered, of about 200 KB each
 _LONGEST_WAIT_S = 900  # a provider that asks for more ends the run instead
-
-_STATES: Mapping[str, S] = {"accepted": S.ACCEPTED, "rejected": S.FAILED, "deferred": S.READY, "uncertain": S.UNCERTAIN}
-
-
-T = TypeVar("T")
 
 
 class Progress(NamedTuple):
@@ -81,11 +69,6 @@ class Ties(NamedTuple):
     ended: Callable[[str], None]
 
 
-def owner_of(pid: int) -> str:
-    """How the leases of a process on this machine are signed."""
-    return f"{socket.gethostname()}:{pid}"
-
-
 class Run:
     """Hands over until nothing can be claimed, or something says to stop: itself, or ``halt`` from outside.
 
@@ -105,22 +88,21 @@ class Run:
         halt: threading.Event | None = None,
     ) -> None:
         self.workspace, self.provider, self.ready, self.progress = workspace, provider, ready, progress
-        self.owner = owner_of(os.getpid())
         self._lanes = lanes or provider.lanes
         self._cancelling = cancelling_of(provider)
-        self._hosting = provider if isinstance(provider, Hosting) and provider.hosts else None
+        self._hosting = hosting_of(provider)
         self._look = compose.look_of(workspace.config)
         self._allowed = _matcher(workspace.config.delivery.allow)
         self._editions: dict[int, Edition] = {}
+        self._entries = Entries(workspace, provider, ready, self._known)
         self._throttle, self._domains = rates.limits(workspace, clock, shared=ties is not None)
-        self._random = random.Random()
         self._halt = Halt(halt)
         self._lock, self._telling = threading.Lock(), threading.Lock()
-        self._stop, self._waits = "", ""
+        self._stop = ""
         self.accepted, self._done = 0, 0
         with workspace.store.read() as tx:
             self._epoch = epoch_of(tx)
-        self._ties = ties or Ties(Breaker(clock, self._random), self._mark, lambda _: None)
+        self._ties = ties or Ties(Breaker(clock, random.Random()), self._mark, lambda _: None)
         self._breaker = self._ties.breaker
 
     def _mark(self, attempt: int) -> None:
@@ -136,7 +118,7 @@ class Run:
             except BaseException:  # Ctrl-C, too
                 self.halt()
                 raise
-        return Drained(self.accepted, self._stop, self._waits)
+        return Drained(self.accepted, self._stop, self._entries.waits)
 
     def halt(self) -> None:
         """Claim nothing more; what is in hand is settled."""
@@ -161,104 +143,45 @@ class Run:
             self._halt.set()  # the other lanes settle what they have in hand, and end
             raise
 
-    # --- claiming ---
-
     def _claim(self) -> Claim | None:
-        batch_id = self._batch_id()
-        claim = self._named(lambda aid: self._claim_as(aid, batch_id), [])
+        claim = self._entries.claim()
         if claim is not None:
             self._ties.mark(claim.attempt)
         return claim
 
-    def _claim_as(self, aid: str, batch_id: str) -> Claim | None:
-        known = self._known()
-        with self.workspace.store.write(together=True) as tx:
-            most = self._room(tx)
-            return self._claim_in(tx, most, aid, known, batch_id) if most > 0 else None
-
     def _known(self) -> tuple[int, ...]:
-        """The editions that need not be told of. Asked before a transaction, in which nobody waits for another lane."""
+        """The editions that need not be told of."""
         with self._lock:
             return tuple(self._editions)
-
-    def _claim_in(
-        self, tx: Connection, most: int, aid: str, known: tuple[int, ...], batch_id: str = "", *, ahead: bool = False
-    ) -> Claim | None:
-        return ledger.claim(
-            tx,
-            self.ready.row.id,
-            most,
-            owner=self.owner,
-            lease=self._lease,
-            provider=self.provider.name,
-            one_edition=self.provider.one_edition,
-            ref=batch_id,
-            aid=aid,
-            known=known,
-            ahead=ahead,
-        )
-
-    def _named(self, write: Callable[[str], T], aids: list[str]) -> T:
-        """``write`` with the name of a new attempt, another for each try (``aids``, the last one last): whether one came through is
-        not known when its answer did not, and what it claimed is given back before the next.
-        """
-
-        def work() -> T:
-            aids.append(secrets.token_hex(16))
-            return write(aids[-1])
-
-        return patiently(work, lambda: self._recall(aids[-1]))
-
-    def _recall(self, aid: str) -> None:
-        # Alone, so that it waits for a commit that is still on its way at the server, and then sees it.
-        with self.workspace.store.write() as tx:
-            ledger.recall(tx, aid)
-
-    @property
-    def _lease(self) -> timedelta:
-        return timedelta(seconds=self.provider.longest_s + _LEASE_MARGIN_S)
-
-    def _room(self, tx: Connection) -> int:
-        """How many may be claimed: a batch, or what the day's warm-up cap leaves. The transaction is the claim's."""
-        if not self.provider.sends:
-            return self.provider.batch
-        left, self._waits = rates.warm_up_room(tx, self.workspace, self._waits)
-        return self.provider.batch if left is None else min(self.provider.batch, left)
-
-    # --- handing over ---
 
     def _deliver(self, claim: Claim) -> Claim | None:
         """Hand a claim over; one that is refused whole is halved until the culprit stands alone. Returns the next, if it was claimed."""
         pending, following = [claim], None
         while pending:
             part = pending.pop()
-            try:
+            with self._entries.given_back_if_it_fails([part, *pending]):
                 looked = patiently(lambda part=part: self._look_up(part))  # type: ignore[misc]
                 if len(groups := self._groups(part, looked.editions)) > 1:
-                    pending += self._divide(part, groups)
+                    pending += self._entries.divide(part, groups)
                     continue
                 parcels, refused = self._parcels(part, looked)
-            except Exception:
-                self._give_back([part, *pending])  # nothing has been handed over
-                raise
-            part = self._set_aside(part, refused)
+            part = self._entries.set_aside(part, refused)
+            if refused:
+                self._count(len(refused))
             handover = self._call(part, parcels)
             if handover is None:
                 self._breaker.unused()
-                self._give_back([part, *pending])
+                self._entries.give_back([part, *pending])
                 return None
             if handover.split and len(parcels) > 1:
                 middle = (len(part.deliveries) + 1) // 2
-                try:
-                    pending += self._divide(part, (part.deliveries[:middle], part.deliveries[middle:]))
-                except Exception:
-                    self._give_back([part, *pending])  # it was refused whole, and a half has no name yet
-                    raise
+                with self._entries.given_back_if_it_fails([part, *pending]):  # it was refused whole, and a half has no name yet
+                    pending += self._entries.divide(part, (part.deliveries[:middle], part.deliveries[middle:]))
                 continue
             following = self._settle(part, handover, more=bool(parcels) and not pending and self._may_go_on(handover))
             self._mind(handover) if parcels else self._breaker.unused()
             if self._halt.is_set() and pending:
-                self._give_back(pending)
+                self._entries.give_back(pending)
                 return None
         return following
 
@@ -280,15 +203,6 @@ class Run:
         for one in claim.deliveries:
             found.setdefault(self._hosting.together(editions[one.edition]), []).append(one)
         return sorted(found.values(), key=len)
-
-    def _divide(self, claim: Claim, groups: Sequence[Sequence[Claimed]]) -> list[Claim]:
-        refs = [self._batch_id() for _ in groups]
-
-        def write() -> list[Claim]:
-            with self.workspace.store.write(together=True) as tx:
-                return ledger.divide(tx, self.ready.row.id, claim, groups, refs, lease=self._lease, provider=self.provider.name)
-
-        return patiently(write)
 
     def _parcels(self, claim: Claim, looked: Looked) -> tuple[list[Parcel], list[Settled]]:
         """What can be handed over, and what is settled without a call because it must not, cannot, or not yet."""
@@ -324,21 +238,10 @@ class Run:
             if len(self._editions) > _EDITIONS:
                 self._editions.clear()
             self._editions |= editions
-        return Looked(people.unsealed(self.workspace.store.vault, readers), editions, claim.lease_until - self._lease)
+        return Looked(people.unsealed(self.workspace.store.vault, readers), editions, claim.lease_until - self._entries.lease)
 
     def _compose(self, selection: str) -> Edition:
         return compose.make_edition(self.ready.compiled, Selection.model_validate_json(selection))
-
-    def _set_aside(self, claim: Claim, refused: list[Settled]) -> Claim:
-        """The claim without what is settled already. It is written before the call: had the process died in between, an event
-        of the call would otherwise count for those who were never in it.
-        """
-        if not refused:
-            return claim
-        done = {one.delivery.id for one in refused}
-        patiently(lambda: self._write([claim], refused, ""))
-        self._count(len(refused))
-        return claim._replace(deliveries=tuple(one for one in claim.deliveries if one.id not in done))
 
     def _held_back(self, one: Claimed, domain: str | None, at: datetime) -> Settled | None:
         """A message to real people that must not leave: the address is not allowed (no ``domain``), or its domain has had its share."""
@@ -369,15 +272,8 @@ class Run:
             return self._cancelling.hand_over(self.ready.row.name, claim.aid, parcels, claim.ref)
         return self.provider.hand_over(self.ready.row.name, claim.aid, parcels)
 
-    def _batch_id(self) -> str:
-        """A name for a batch that may have to be voided, drawn before the intent is written; empty where there is no such thing."""
-        return self._cancelling.create_batch() if self._cancelling is not None else ""
-
-    # --- settling ---
-
     def _settle(self, claim: Claim, handover: Handover, *, more: bool) -> Claim | None:
-        """Write the outcome, and with it the next claim if ``more``: a lane commits once a batch, not twice."""
-        settled, following = self._write_both(claim, handover) if more else patiently(lambda: self._write_answer(claim, handover))
+        settled, following = self._entries.settle(claim, handover, more=more)
         try:
             if following is not None:
                 self._ties.mark(following.attempt)
@@ -387,43 +283,6 @@ class Run:
             raise
         return following
 
-    def _write_both(self, claim: Claim, handover: Handover) -> tuple[list[Settled], Claim | None]:
-        aids: list[str] = []
-        try:
-            return self._named(lambda aid: self._write_answer(claim, handover, aid), aids)
-        except StoreError:
-
-            def alone() -> tuple[list[Settled], Claim | None]:
-                self._recall(aids[-1])
-                return self._write_answer(claim, handover)
-
-            # It may be the claim that failed. If it does so again when the lane claims by itself, the outcome at least is kept.
-            return patiently(alone)
-
-    def _write_answer(self, claim: Claim, handover: Handover, aid: str = "") -> tuple[list[Settled], Claim | None]:
-        """The outcome, and the next claim where it has a name."""
-        by_did = {receipt.did: receipt for receipt in handover.receipts}
-        known = self._known()
-        with self.workspace.store.write(together=True) as tx:
-            at = turn_at(tx)
-            settled = [self._settled(one, by_did.get(one.did), handover, at) for one in claim.deliveries]
-            outcome = "stopped" if handover.stop else "trouble" if handover.trouble else "answered"
-            codes = {receipt.code for receipt in handover.receipts if receipt.code}
-            code = handover.code or (codes.pop() if len(codes) == 1 else "")
-            ref = handover.ref or " ".join(receipt.ref for receipt in handover.receipts if receipt.ref)[:500]
-            ledger.settle(tx, claim, settled, outcome=outcome, code=code, ref=ref)
-            if self.provider.sends and not (handover.stop or handover.trouble):  # a way that is shut says nothing of the addresses
-                rules = self.workspace.config.delivery
-                brake.check(tx, self.ready.row.id, rules.brake, refusals.keep(tx, settled, by_did, at, rules.soft_bounces))
-            return settled, self._claim_in(tx, self.provider.batch, aid, known, ahead=True) if aid else None
-
-    def _write(self, claims: Sequence[Claim], settled: Sequence[Settled], outcome: str) -> None:
-        """Outcomes of claims that were known without a call."""
-        own = {one.delivery.id: one for one in settled}
-        with self.workspace.store.write(together=True) as tx:
-            for claim in claims:
-                ledger.settle(tx, claim, [own[one.id] for one in claim.deliveries if one.id in own], outcome=outcome)
-
     def _count(self, done: int, accepted: int = 0) -> None:
         with self._lock:
             self.accepted += accepted
@@ -431,25 +290,10 @@ class Run:
         with self._telling:  # by itself: who listens may be slow, and lanes need the other lock
             self.progress(Progress("send", self._done, self.ready.row.planned))
 
-    def _settled(self, one: Claimed, receipt: Receipt | None, handover: Handover, at: datetime) -> Settled:
-        if receipt is None:  # a provider that forgets a parcel has not said that it was not sent
-            return Settled(one, S.UNCERTAIN, "the provider gave no answer for it")
-        state = _STATES[receipt.outcome]
-        next_at = None
-        if state is S.READY and not (handover.stop or handover.trouble or handover.retry_after_s is not None):
-            # The message's own deferral; where the provider as a whole is at fault, the breaker does the waiting.
-            next_at = at + timedelta(seconds=retry_delay_s(one.attempts, self._random))
-        reason = f"{receipt.reason} ({receipt.code})" if receipt.reason and receipt.code else receipt.reason
-        return Settled(one, state, reason, next_at, receipt.bytes, receipt.sha256)
-
     def _put_down(self, claim: Claim | None) -> None:
         """Give back a claim that is not to be handed over now."""
         if claim is not None:
-            self._give_back([claim])
-
-    def _give_back(self, claims: Sequence[Claim]) -> None:
-        back = [Settled(one, S.READY, called=False) for claim in claims for one in claim.deliveries]
-        patiently(lambda: self._write(claims, back, "given back"))
+            self._entries.give_back([claim])
 
     def _mind(self, handover: Handover) -> None:
         """Slow down, or stop, as the answer asks."""
@@ -482,8 +326,3 @@ def _matcher(patterns: Sequence[str]) -> Callable[[str], object]:
 def gave_up(said: str) -> str:
     """What a run says that ends because the provider keeps failing."""
     return f"{said}, {FAILURES} times or more in a row; nothing is lost, run the same command again later"
-
-
-def cancelling_of(provider: Provider) -> Cancelling | None:
-    """The provider as one that can void what it was handed, where that is how it was set up."""
-    return provider if isinstance(provider, Cancelling) and provider.cancels else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 
 from digest.model import DeliveryState as S
-from digest.providers import Hosted, Hosting, Provider
+from digest.providers import Hosted, Hosting, Provider, hosting_of
 from digest.readiness import Ready
 from digest.store import hosted, outcomes
 from digest.workspace import Workspace
@@ -20,7 +20,8 @@ def begin(workspace: Workspace, provider: Provider, ready: Ready) -> None:
     Raises:
         DigestError: it cannot, or not now; nothing was handed over.
     """
-    if not isinstance(provider, Hosting) or not provider.hosts:
+    hosting = hosting_of(provider)
+    if hosting is None:
         return
     with workspace.store.write() as tx:
         if not outcomes.counts(tx, ready.row.id)[S.READY]:
@@ -28,7 +29,7 @@ def begin(workspace: Workspace, provider: Provider, ready: Ready) -> None:
         known = hosted.of(tx, ready.row.id, provider.name)
         kept = known or Hosted(f"digest-{secrets.token_hex(16)}")
         hosted.put(tx, ready.row.id, provider.name, kept)
-    made = provider.host(ready.compiled, kept, fresh=known is None)
+    made = hosting.host(ready.compiled, kept, fresh=known is None)
     if made != kept:
         with workspace.store.write() as tx:
             hosted.put(tx, ready.row.id, provider.name, made)

@@ -7,10 +7,9 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from digest import crew, feedback, issue
-from digest.handover import cancelling_of
 from digest.model import DeliveryState as S
 from digest.model import IssueState
-from digest.providers import Provider
+from digest.providers import Provider, cancelling_of
 from digest.store import Store, holding, issues, ledger
 from digest.store.issues import IssueRow
 from digest.store.mark import doubtful_issues, epoch_of, highest_attempt, new_epoch, put_doubtful_issues

@@ -148,6 +148,16 @@ class Hosting(Protocol):
         ...
 
 
+def cancelling_of(provider: Provider) -> Cancelling | None:
+    """The provider as one that can void what it was handed, where that is how it was set up."""
+    return provider if isinstance(provider, Cancelling) and provider.cancels else None
+
+
+def hosting_of(provider: Provider) -> Hosting | None:
+    """The provider as one that keeps an issue's parts on its side, where that is how it was set up."""
+    return provider if isinstance(provider, Hosting) and provider.hosts else None
+
+
 def make(config: Config, workspace: Path) -> Provider:
     """The provider that ``delivery.provider`` names.
 

@@ -94,7 +94,7 @@ CASES = {
         "tells": True,
     },
 }
-MUST_PASS = {"_claim_as: committed", "_write_answer: committed", "recover: committed", "_close: committed", "mark: in place"}
+MUST_PASS = {"claim_as: committed", "_write_answer: committed", "recover: committed", "_close: committed", "mark: in place"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -126,7 +126,7 @@ def test_one_cut_anywhere_while_batches_are_voided(letter, monkeypatch):
             names = knife.passed
             if ended:
                 break
-    assert {"void: done", "_void: committed", "_claim_as: committed"} <= set(names)
+    assert {"void: done", "_void: committed", "claim_as: committed"} <= set(names)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -190,7 +190,7 @@ def test_two_cuts_before_the_first_mark_are_no_restored_copy(letter, monkeypatch
     with Bench(letter, monkeypatch, Journal) as bench:
         bench.start("planned")
         cut_at(bench, "check_restored: committed")
-        cut_at(bench, "_claim_as: committed")
+        cut_at(bench, "claim_as: committed")
         assert bench.to_the_end() == [] and not bench.alarms
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from digest import dispatch, handover, issue, operate, pace
+from digest import dispatch, entries, issue, operate, pace
 from digest.errors import ConfigError, DeliveryDeferred, IssueError, IssueWaits, ProviderUnusable, StoreError
 from digest.model import DeliveryState as S
 from digest.model import IssueState
@@ -338,7 +338,7 @@ def test_a_cancelled_draft_is_never_sent(send, folder):
 
 
 def test_a_lease_that_ran_out_before_the_call_sends_nothing(send, folder, monkeypatch):
-    monkeypatch.setattr(handover, "_LEASE_MARGIN_S", -1000)
+    monkeypatch.setattr(entries, "_LEASE_MARGIN_S", -1000)
     carrier = Carrier()
     laps = iter(range(3))
     real = ledger.claim

@@ -15,7 +15,7 @@ from random import Random
 import pytest
 from sqlalchemy import delete, select, update
 
-from digest import dispatch, handover, issue
+from digest import dispatch, entries, issue
 from digest.errors import IssueWaits
 from digest.model import DeliveryState as S
 from digest.model import IssueState
@@ -63,7 +63,7 @@ def run(fleet, monkeypatch, seed, share=dispatch.share):
         return made
 
     monkeypatch.setattr(dispatch, "make", carrier)
-    monkeypatch.setattr(handover, "_LEASE_MARGIN_S", LEASE_S - 0.2)
+    monkeypatch.setattr(entries, "_LEASE_MARGIN_S", LEASE_S - 0.2)
     errors = []
 
     def work(workspace):

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import func, select
 
-from digest import dispatch, handover, interests, schedule
+from digest import dispatch, entries, interests, schedule
 from digest.errors import IssueError
 from digest.model import DeliveryState as S
 from digest.providers import Handover, Receipt
@@ -53,7 +53,7 @@ class Race:
             import_file(opened, self.folder / "subscribers" / "people.csv", interests.load(self.folder))
             schedule.tick(dataclasses.replace(opened, at=at("2020-12-20"), on=at("2020-12-20").date()))  # from now on slots are served
         monkeypatch.setattr(dispatch, "make", self._carrier)
-        monkeypatch.setattr(handover, "_LEASE_MARGIN_S", LEASE_S - 0.2)
+        monkeypatch.setattr(entries, "_LEASE_MARGIN_S", LEASE_S - 0.2)
 
     def _carrier(self, *_):
         made = Carrier(self._take, batch=2, lanes=2)

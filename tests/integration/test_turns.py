@@ -142,7 +142,7 @@ def test_what_was_claimed_ahead_is_given_back_while_nothing_may_be_handed_over(w
 
     seen, carrier = [], Carrier(batch=BATCH)
     run = run_of(workspace, carrier)
-    run._breaker = Shut(time.monotonic, run._random)
+    run._breaker = Shut(time.monotonic, random.Random(1))
     run.drain()
     assert seen == [{S.ACCEPTED: BATCH, S.READY: READERS - BATCH}]
     assert len(carrier.taken) == len(set(carrier.taken)) == READERS
@@ -233,8 +233,8 @@ def test_where_a_day_has_its_cap_an_outcome_waits_for_no_other_lane_to_count(wor
 def test_a_commit_in_doubt_is_waited_for_before_it_is_looked_for(workspace):
     run = run_of(workspace, Carrier(batch=BATCH))
     with workspace.store.write(together=True) as tx:
-        assert run._claim_in(tx, BATCH, "a" * 32, ())
-        thread = threading.Thread(target=run._recall, args=("a" * 32,))
+        assert run._entries.claim_in(tx, BATCH, "a" * 32, ())
+        thread = threading.Thread(target=run._entries.recall, args=("a" * 32,))
         thread.start()
         thread.join(0.3)
         assert thread.is_alive()
@@ -244,8 +244,8 @@ def test_a_commit_in_doubt_is_waited_for_before_it_is_looked_for(workspace):
 
 def test_what_is_given_back_of_a_cancelled_issue_is_not_tried_again(workspace):
     run = run_of(workspace, Carrier(batch=BATCH))
-    assert run._claim_as("a" * 32, "")
+    assert run._entries.claim_as("a" * 32, "")
     with workspace.store.write() as tx:
         tx.execute(update(schema.issue).values(state=IssueState.CANCELLED.value))
-    run._recall("a" * 32)
+    run._entries.recall("a" * 32)
     assert states(workspace) == {S.READY: READERS - BATCH, S.SKIPPED: BATCH}

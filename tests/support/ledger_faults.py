@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, true, update
 
-from digest import dispatch, feedback, handover, issue, operate, recovery
+from digest import dispatch, entries, feedback, issue, operate, recovery
 from digest import events as pure
 from digest.model import DeliveryState as S
 from digest.model import IssueState
@@ -92,12 +92,12 @@ def a_call_by_smtp_counts_as_taken_whole(patch):
 
 @fault
 def a_lost_reply_counts_as_taken(patch):
-    patch.setattr(handover, "_STATES", {**handover._STATES, "uncertain": S.ACCEPTED})
+    patch.setattr(entries, "_STATES", {**entries._STATES, "uncertain": S.ACCEPTED})
 
 
 @fault
 def a_lost_reply_counts_as_not_sent(patch):
-    patch.setattr(handover, "_STATES", {**handover._STATES, "uncertain": S.READY})
+    patch.setattr(entries, "_STATES", {**entries._STATES, "uncertain": S.READY})
 
 
 def _reap(state):

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from digest import dispatch, feedback, handover, issue, operate, recovery
+from digest import dispatch, entries, feedback, issue, operate, recovery
 from digest.addresses import parse
 from digest.errors import IssueError
 from digest.events import Suppression
@@ -283,7 +283,7 @@ class Play:
         with self.w.store.write() as tx:
             later = now(tx) + LATER
             settled = [
-                Settled(one, handover._STATES[words[answer]], "", later if answer == "deferred" else None)
+                Settled(one, entries._STATES[words[answer]], "", later if answer == "deferred" else None)
                 for one, answer in zip(mine.claim.deliveries, mine.answers.values(), strict=True)
             ]
             lost = ledger.settle(tx, mine.claim, settled, outcome="answered")
