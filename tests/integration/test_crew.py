@@ -63,7 +63,7 @@ def members(parent):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat") as stat, open(f"/proc/{name}/cmdline") as words:
-                    if stat.read().rpartition(")")[2].split()[1] == str(parent) and "digest.crew" in words.read():
+                    if stat.read().rpartition(")")[2].split()[1] == str(parent) and "digest.member" in words.read():
                         found.append(int(name))
             except OSError:
                 continue
