@@ -31,7 +31,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -53,7 +52,7 @@ LONGEST_S = 300
 MOST = 20_000
 ISSUE, ON = "monthly-2026-05-01", date(2026, 5, 1)
 ENVELOPE = compose.envelope()
-READER = replace(compose.reader(), unsubscribe_url=f"https://digest.example.org/u/{'a' * 39}")  # as long as real ones
+READER = compose.reader()._replace(unsubscribe_url=f"https://digest.example.org/u/{'a' * 39}")  # as long as real ones
 
 
 def main() -> int:
@@ -236,8 +235,8 @@ def ours(port: int, messages: int, connections: int, edition: Edition) -> None:
         accepted = 0
         for n in numbers:  # next() of a range is one step: no two threads get the same number
             did = f"{n:032x}"
-            reader = replace(READER, email=f"reader{n}@example.org")
-            parcel = Parcel(did, edition, reader, replace(ENVELOPE, message_id=f"<{did}@example.org>"))
+            reader = READER._replace(email=f"reader{n}@example.org")
+            parcel = Parcel(did, edition, reader, ENVELOPE._replace(message_id=f"<{did}@example.org>"))
             accepted += smtp.hand_over("monthly-2026-05-01", did, [parcel]).receipts[0].outcome == "accepted"
             if time.monotonic() > ends:
                 raise TimeoutError("our provider took too long")

@@ -25,7 +25,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -133,7 +132,7 @@ def different(compiled: CompiledIssue, numbers: Sequence[int], teasers: int, sou
         had.add(selection)
         # Tokens and Message-IDs as long as real ones.
         links = (f"{look.url}/{path}/{source.randbytes(32).hex()[:length]}" for path, length in (("u", 39), ("p", 44), ("w", 39)))
-        letter = replace(envelope(look), message_id=f"<{n:032x}@{look.list_domain}>")
+        letter = envelope(look)._replace(message_id=f"<{n:032x}@{look.list_domain}>")
         person = Reader(f"reader{n}@example.org", source.choice(("", "Ana", "Björn Ødegård")), *links)
         made.append(Parcel(f"{n:032x}", make_edition(compiled, selection), person, letter))
     return made

@@ -63,7 +63,7 @@ def _edition(workspace: Workspace, mail: Mail) -> tuple[Edition, Reader, Envelop
     values = {name: links.get(name, config.newsletter.url) for name in SLOTS}
     html_body = join([(html, {name: escape(value) for name, value in values.items()})])
     greetings = Phrases({"greeting": (Part(("",)),), "greeting_plain": (Part(("",)),)})
-    edition = Edition(words.subject, words.preheader, html_body, join([(text, values)]), html_body.size, 0, look.name, greetings)
+    edition = Edition(words.subject, words.preheader, html_body, join([(text, values)]), {}, 0, look.name, greetings)
     reader = Reader(
         email=mail.body["email"],
         name=mail.body["name"],

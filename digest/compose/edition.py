@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,11 +20,11 @@ from digest.errors import RenderError
 from digest.model import Selection
 
 
-@dataclass(frozen=True)
+@dataclass  # and not frozen: where every reader has an edition of their own, that alone costs a third of making it
 class Edition:
-    """Subject, preheader, and both bodies with slots for what is the reader's own.
+    """Subject, preheader, and both bodies with slots for what is the reader's own; nobody changes one.
 
-    ``html_bytes`` is the most that the decoded HTML of any reader takes. ``selection`` is what it was composed for, by which a
+    ``bounds`` is what each slot takes at most in bytes of decoded HTML. ``selection`` is what it was composed for, by which a
     provider may say the same in another way.
     """
 
@@ -31,13 +32,19 @@ class Edition:
     preheader: str
     html: Body
     text: Body
-    html_bytes: int
+    bounds: Mapping[str, int]
     teasers: int
     newsletter: str
     greetings: Phrases
     plain_text: bool = False  # only the text leaves
     selection: Selection = Selection()
     issue_hash: str = ""  # of the issue it is an edition of
+    moulds: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # what `digest.compose.mould` keeps
+
+    @property
+    def html_bytes(self) -> int:
+        """The most that the decoded HTML of any reader takes."""
+        return 0 if self.plain_text else self.html.size + sum([self.bounds[slot] for slot in self.html.slots])
 
     @cached_property
     def content_hash(self) -> str:
@@ -46,15 +53,10 @@ class Edition:
         fields = (alone.encode(), self.newsletter.encode(), self.subject.encode(), self.html.digest, self.text.digest)
         return hashlib.sha256(b"\0".join(fields)).hexdigest()
 
-    @cached_property
+    @property
     def boundary(self) -> str:
         """What parts the two bodies; empty where there is one alone. "=_" never stands in quoted-printable, whatever follows."""
         return "" if self.plain_text else f"=_{(self.issue_hash or self.content_hash)[:32]}"
-
-    @cached_property
-    def moulds(self) -> dict[Any, Any]:
-        """What `digest.compose.mould` keeps with it."""
-        return {}
 
     @property
     def part_heads(self) -> tuple[bytes, bytes, bytes]:
@@ -95,17 +97,16 @@ def make_edition(compiled: CompiledIssue, selection: Selection) -> Edition:
     except KeyError:
         _require_known(compiled, selection)
         raise
-    plain = selection.form == "plain"
     return Edition(
         made.subject,
         made.preheader,
         made.html,
         made.text,
-        0 if plain else made.html_bytes,
+        kit.bounds,
         made.teasers,
         kit.newsletter,
         kit.greetings,
-        plain,
+        selection.form == "plain",
         selection,
         kit.issue_hash,
     )
@@ -120,8 +121,7 @@ def _join_any(compiled: CompiledIssue, selection: Selection) -> Joined:
         for document, is_html in ((compiled.html, True), (compiled.text, False))
     )
     subject = phrases.subject(compiled.phrases, compiled.known, selection)
-    bounds = compiled.slot_bytes
-    return Joined(subject, lines.preheader, html, text, html.size + sum(bounds[slot] for slot in html.slots), len(selection.teasers))
+    return Joined(subject, lines.preheader, html, text, len(selection.teasers))
 
 
 def _require_known(compiled: CompiledIssue, selection: Selection) -> None:

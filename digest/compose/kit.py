@@ -5,27 +5,27 @@ Where every reader has a selection of their own, an edition is made for each mes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 from digest.compose import phrases
 from digest.compose.compiled import CompiledIssue
-from digest.compose.parts import Body, Run
+from digest.compose.parts import Body, Piece, Run, Spot
 from digest.compose.phrases import Phrases
-from digest.compose.trial import alone, laid, line_of
-from digest.model import Placed, Selection
+from digest.compose.trial import alone, piece_of
+from digest.model import Selection
 
 K = TypeVar("K")
 V = TypeVar("V")
-_KEPT = 4096  # of each kind: a teaser with its line takes 1 to 2 KB besides the issue's own texts, a preheader up to 4
+T = TypeVar("T")
+_KEPT = 4096  # of each kind: a line takes up to 4 KB
 
 
-class Sides(NamedTuple):
-    """The same in HTML and in plain text. ``html_bytes`` is the most that the HTML takes with any reader's values in it."""
+class Sides(NamedTuple, Generic[T]):
+    """The same in HTML and in plain text."""
 
-    html: Run
-    text: Run
-    html_bytes: int
+    html: T
+    text: T
 
 
 class Joined(NamedTuple):
@@ -35,8 +35,33 @@ class Joined(NamedTuple):
     preheader: str
     html: Body
     text: Body
-    html_bytes: int
     teasers: int
+
+
+class Frame:
+    """A document's own parts, and where among them an edition's lines and teasers belong, when it has nothing else."""
+
+    def __init__(self, layout: Sequence[Run | str]) -> None:
+        kept = [one for one in layout if isinstance(one, Run) or one not in ("notices", "highlights")]
+        self._spots: list[Spot] = [(one if isinstance(one, Run) else Run(()), None) for one in kept]
+        self._lines = {slot: [at for at, one in enumerate(kept) if one == slot] for slot in ("PREHEADER", "INTRO")}
+        self._sections, self._overflow = kept.index("sections"), kept.index("overflow")
+
+    def laid(self, preheader: Spot, intro: Spot, sections: list[Spot], overflow: tuple[Spot, ...]) -> Body:
+        """One side of an edition."""
+        spots = self._spots.copy()
+        for at in self._lines["PREHEADER"]:
+            spots[at] = preheader
+        for at in self._lines["INTRO"]:
+            spots[at] = intro
+        first, second = self._sections, self._overflow
+        if first < second:  # the later one first: what stands before it stays where it is
+            spots[second : second + 1] = overflow
+            spots[first : first + 1] = sections
+        else:
+            spots[first : first + 1] = sections
+            spots[second : second + 1] = overflow
+        return Body(spots)
 
 
 class Kit:
@@ -46,28 +71,17 @@ class Kit:
         self._compiled = compiled
         self.greetings = Phrases({name: compiled.phrases.words[name] for name in ("greeting", "greeting_plain")})
         self.newsletter, self.issue_hash = compiled.look.name, compiled.content_hash
-        self._bounds = compiled.slot_bytes
-        frame = [run for run in compiled.html.layout if isinstance(run, Run)]
-        self._frame_bytes = sum(run.size + sum(self._bounds[slot] for _, slot in run.places) for run in frame)
-        self._sections = {id: self._part(f"section:{n}") for id, n in compiled.section_numbers.items()}
-        self._placed: dict[tuple[str, str, tuple[str, ...]], Sides] = {}
+        self.bounds = compiled.slot_bytes
+        self._html, self._text = Frame(compiled.html.layout), Frame(compiled.text.layout)
+        self._sections = {id: Sides(*[(run, None) for run in self._part(f"section:{n}")]) for id, n in compiled.section_numbers.items()}
+        self._teasers = {id: self._part(f"teaser:{n}") for id, n in compiled.numbers.items()}
+        self._whys: dict[tuple[str, tuple[str, ...]], Sides[Piece]] = {}
         self._subjects: dict[str, str] = {}
-        self._preheaders: dict[tuple[str, ...], tuple[str, Sides]] = {}
-        self._intros: dict[tuple[int, int], Sides] = {}
+        self._preheaders: dict[tuple[str, ...], tuple[str, Sides[Spot]]] = {}
+        self._intros: dict[tuple[int, int], Sides[Spot]] = {}
 
-    def _part(self, name: str) -> Sides:
-        return self._sides(self._compiled.html.parts[name].plain, self._compiled.text.parts[name].plain)
-
-    def _sides(self, html: Run, text: Run) -> Sides:
-        return Sides(html, text, html.size + sum([self._bounds[slot] for _, slot in html.places]))
-
-    def _alone(self, line: str) -> Sides:
-        return self._sides(alone(line, html=True), alone(line, html=False))
-
-    def _spoken(self, name: str, slot: str, line: str) -> Sides:
-        """A part with its line."""
-        html, text = self._compiled.html.parts[name], self._compiled.text.parts[name]
-        return self._sides(html.with_line(slot, line, line_of(html=True)), text.with_line(slot, line, line_of(html=False)))
+    def _part(self, name: str) -> Sides[Run]:
+        return Sides(self._compiled.html.parts[name].plain, self._compiled.text.parts[name].plain)
 
     def join(self, selection: Selection) -> Joined:
         """An edition that has neither notices nor editors' picks.
@@ -75,40 +89,45 @@ class Kit:
         Raises:
             KeyError: the issue was compiled without something that is in it.
         """
-        sections: list[Sides] = []
-        headings, kept = self._sections, self._placed
-        for section in selection.sections:
+        html: list[Spot] = []
+        text: list[Spot] = []
+        headings, teasers, whys = self._sections, self._teasers, self._whys
+        sections = selection.sections
+        for section in sections:
             interest = section.interest
-            sections.append(headings[interest])
+            heading = headings[interest]
+            html.append(heading[0])
+            text.append(heading[1])
             for placed in section.teasers:
-                found = kept.get((placed.summary, interest, placed.also_in))
-                sections.append(found if found is not None else self._place(placed, interest))
-        teasers = len(sections) - len(selection.sections)
-        subject, preheader, first = self._opening(selection)
-        intro = self._intro(teasers, len(selection.sections))
-        rest = self._overflow(len(selection.left_out)) if selection.left_out else ()
-        html = {"PREHEADER": first.html, "INTRO": intro.html}
-        text = {"PREHEADER": first.text, "INTRO": intro.text}
+                also = placed.also_in
+                teaser, why = teasers[placed.summary], whys.get((interest, also)) or self._why(interest, also)
+                html.append((teaser[0], why[0]))
+                text.append((teaser[1], why[1]))
+        count = len(html) - len(sections)
+        subject, preheader, opening = self._opening(selection)
+        intro = self._intro(count, len(sections))
+        over_html, over_text = self._overflow(len(selection.left_out)) if selection.left_out else ((), ())
         return Joined(
             subject,
             preheader,
-            laid(self._compiled.html, html, {**_NOTHING, "sections": [one[0] for one in sections], "overflow": [one[0] for one in rest]}),
-            laid(self._compiled.text, text, {**_NOTHING, "sections": [one[1] for one in sections], "overflow": [one[1] for one in rest]}),
-            self._frame_bytes + sum([one[2] for one in (first, intro, *sections, *rest)]),
-            teasers,
+            self._html.laid(opening[0], intro[0], html, over_html),
+            self._text.laid(opening[1], intro[1], text, over_text),
+            count,
         )
 
-    def _place(self, placed: Placed, interest: str) -> Sides:
+    def _why(self, interest: str, also_in: tuple[str, ...]) -> Sides[Piece]:
         compiled = self._compiled
         labels = compiled.known.labels
-        also = tuple([labels[id] for id in placed.also_in])
+        also = tuple([labels[id] for id in also_in])
         line = phrases.why_line(compiled.phrases, compiled.known.language, labels[interest], also[: phrases.ALSO])
-        found = self._spoken(f"teaser:{compiled.numbers[placed.summary]}", "WHY", line)
-        return _keep(self._placed, (placed.summary, interest, placed.also_in), found)
+        return _keep(self._whys, (interest, also_in), Sides(piece_of(line, html=True), piece_of(line, html=False)))
 
-    def _opening(self, selection: Selection) -> tuple[str, str, Sides]:
+    def _opening(self, selection: Selection) -> tuple[str, str, Sides[Spot]]:
         """Subject and preheader, decided by the first three teasers and, where there are fewer, by how many."""
-        shown = [placed.summary for section in selection.sections[:3] for placed in section.teasers]
+        first = selection.sections[0].teasers
+        shown = [placed.summary for placed in first[:3]]
+        if len(shown) < 3:
+            shown += [placed.summary for section in selection.sections[1:3] for placed in section.teasers]
         words, known = self._compiled.phrases, self._compiled.known
         subject = self._subjects.get(shown[0])
         if subject is None:
@@ -117,21 +136,24 @@ class Kit:
         opening = self._preheaders.get(key)
         if opening is None:
             line = phrases.preheader(words, known, selection)
-            opening = _keep(self._preheaders, key, (line, self._alone(line)))
+            opening = _keep(self._preheaders, key, (line, _alone(line)))
         return subject, *opening
 
-    def _intro(self, summaries: int, interests: int) -> Sides:
+    def _intro(self, summaries: int, interests: int) -> Sides[Spot]:
         found = self._intros.get((summaries, interests))
         if found is None:
             line = phrases.intro(self._compiled.phrases, summaries, interests)
-            found = self._intros[summaries, interests] = self._alone(line)
+            found = self._intros[summaries, interests] = _alone(line)
         return found
 
-    def _overflow(self, left_out: int) -> tuple[Sides]:
-        return (self._spoken("overflow:0", "OVERFLOW", self._compiled.phrases.count("overflow", left_out)),)
+    def _overflow(self, left_out: int) -> tuple[tuple[Spot, ...], tuple[Spot, ...]]:
+        line = self._compiled.phrases.count("overflow", left_out)
+        html, text = self._part("overflow:0")
+        return ((html, piece_of(line, html=True)),), ((text, piece_of(line, html=False)),)
 
 
-_NOTHING: Mapping[str, Sequence[Run]] = {"notices": (), "highlights": ()}
+def _alone(line: str) -> Sides[Spot]:
+    return Sides(alone(line, html=True), alone(line, html=False))
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> V:

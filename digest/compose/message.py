@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email import policy
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import HeaderParser, Parser
 from email.utils import parseaddr
+from typing import NamedTuple
 
 from digest.compose import header, mould, wire
 from digest.compose.clean import clean_header
@@ -22,8 +22,7 @@ from digest.compose.teaser import cut
 from digest.errors import DeliveryRejected, RenderError
 
 
-@dataclass(frozen=True)
-class Reader:
+class Reader(NamedTuple):
     """To whom, and that person's own links (https, no address in them). ``unsubscribe_mailto`` and ``name`` may be empty."""
 
     email: str
@@ -34,8 +33,7 @@ class Reader:
     unsubscribe_mailto: str = ""
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What is fixed before a message is made, so that making it again gives the same bytes.
 
     ``date`` is in the form of RFC 5322, ``message_id`` with its brackets, ``sender`` and ``reply_to`` mailboxes,
@@ -126,7 +124,7 @@ def _make_any(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
 
 def _unbroken(body: Body, values: Mapping[str, bytes]) -> bytes:
     filled = body.fill_wire(values)
-    return filled if body.runs[-1].pieces[-1].slot else filled.removesuffix(wire.SOFT_BREAK)
+    return filled if body.pieces[-1].slot else filled.removesuffix(wire.SOFT_BREAK)
 
 
 _ONE_PART = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"

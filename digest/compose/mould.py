@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import re
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING, NamedTuple
 
 from digest.compose import header, wire
 from digest.compose.edition import Edition
-from digest.compose.parts import Body, Run, escape
+from digest.compose.parts import EDITION_SLOTS, Body, Run, escape
 from digest.compose.phrases import NAME, Phrases
 
 if TYPE_CHECKING:
@@ -39,121 +39,129 @@ _RECORD_CHARACTERS = 900  # so no line of the head can be too long
 # Where in the list of values each stands.
 _NAME, _EMAIL, _MESSAGE_ID, _LEAVE, _MAILTO, _PREFERENCES, _WEB, _DATE, _GREETED, _LEAVE_SHOWN, _PREFERENCES_SHOWN, _WEB_SHOWN = range(12)
 _SLOTS = {"GREETING": _GREETED, "UNSUBSCRIBE": _LEAVE_SHOWN, "PREFERENCES": _PREFERENCES_SHOWN, "WEB": _WEB_SHOWN}
+_LINE = 12  # what an edition says in the part at hand
+_PLACES = [b"%d" % n for n in range(12)]  # they stand for the values where a mould is made: each is known by being itself
+
+# A message's head has a shape: which of these it has.
+_NAMED, _MAILTO_TOO, _LONG_ID = 1, 2, 4
 
 
-class Mould:
-    """The fixed bytes of an edition's messages, and which value belongs between them.
+class Laid(NamedTuple):
+    """A run as a message has it: ``wires`` with something to be put in at ``places``, each counted from the end and with the place
+    of its value in the list of values.
 
-    At first it holds them as the edition's runs do, as many as there are; from its second message on joined as far as they go. So
-    neither an edition of one reader nor one of thousands copies its bodies more often than it has to.
-    """
-
-    def __init__(self, edition: Edition, fixed: tuple[bytes, ...], *, named: bool, mailto: bool, long_id: bool) -> None:
-        before, places = (b"To: ", b"", b" <", b"", b">\r\n") if named else (b"To: ", b"", b"\r\n"), []
-        places = [(1, _NAME), (3, _EMAIL)] if named else [(1, _EMAIL)]
-        self.longest_name = NAME if named else 0
-        self._pieces: list[bytes] = [*before, b"", b"Message-ID:\r\n " if long_id else b"Message-ID: "]
-        at = len(self._pieces)
-        places += [(at - 2, _DATE), (at, _MESSAGE_ID), (at + 2, _LEAVE)]
-        self._pieces += (b"", b"\r\nList-Unsubscribe: <", b"")
-        if mailto:
-            places.append((at + 4, _MAILTO))
-            self._pieces += (b">,\r\n <", b"")
-        self._pieces += (b">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n", *fixed)
-        self._places = places
-        self._lay(edition, named=named)
-        self._used = False
-        self._joined: tuple[list[bytes], Callable[[list[bytes]], tuple[bytes, ...]]] | None = None
-
-    def _lay(self, edition: Edition, *, named: bool) -> None:
-        """The bodies, behind the head."""
-        if edition.plain_text:
-            self._pieces.append(b"\r\n")
-            self._lay_body(edition.text, edition.greetings, named=named, html=False)
-            self._pieces[-1] = self._pieces[-1].removesuffix(wire.SOFT_BREAK)
-            return
-        for body, head, is_html in ((edition.text, edition.part_heads[0], False), (edition.html, edition.part_heads[1], True)):
-            self._pieces.append(head)
-            self._lay_body(body, edition.greetings, named=named, html=is_html)
-            if not body.runs[-1].pieces[-1].slot:
-                # The line break before a boundary belongs to the boundary: a soft one before it would be one too many.
-                self._pieces[-1] = self._pieces[-1].removesuffix(wire.SOFT_BREAK)
-        self._pieces.append(edition.part_heads[2])
-
-    def _lay_body(self, body: Body, greetings: Phrases, *, named: bool, html: bool) -> None:
-        pieces, places, key = self._pieces, self._places, (named, html)
-        for run in body.runs:
-            if not run.places:
-                pieces += run.wires
-                continue
-            opened: Opened | None = run.opened.get(key)
-            if opened is None or opened.greetings not in (None, greetings):
-                opened = run.opened[key] = _open(run, greetings, named=named, html=html)
-            start = len(pieces)
-            pieces += opened.wires
-            for at, value in opened.places:
-                places.append((start + at, value))
-            if opened.longest_name < self.longest_name:
-                self.longest_name = opened.longest_name
-
-    def fill(self, values: list[bytes]) -> bytes:
-        """The message: every value in its places."""
-        joined = self._joined
-        if joined is None:
-            if not self._used:
-                self._used = True
-                out = self._pieces.copy()
-                for at, value in self._places:
-                    out[at] = values[value]
-                return b"".join(out)
-            joined = self._joined = self._join()
-        out = joined[0].copy()
-        out[1::2] = joined[1](values)
-        return b"".join(out)
-
-    def _join(self) -> tuple[list[bytes], Callable[[list[bytes]], tuple[bytes, ...]]]:
-        """One of what always stands together, so that fixed bytes and places alternate; and what takes the values for these."""
-        ends = [at for at, _ in self._places]
-        pieces: list[bytes] = []
-        for before, at in zip([-1, *ends], [*ends, len(self._pieces)], strict=True):
-            pieces += (b"".join(self._pieces[before + 1 : at]), b"")
-        return pieces[:-1], itemgetter(*[value for _, value in self._places])
-
-
-class Opened(NamedTuple):
-    """A run with slots as `Mould` holds it: bytes, and where among them which value belongs.
-
-    ``longest_name`` in bytes fits its greeting (-1: none does), which is one of ``greetings``; None where it has no greeting.
+    A name of ``longest`` bytes fits its greeting (-1: none does), which is one of ``greetings``; None where it has no greeting.
     """
 
     wires: tuple[bytes, ...]
     places: tuple[tuple[int, int], ...]
-    longest_name: int
     greetings: Phrases | None
+    longest: int
 
 
-def _open(run: Run, greetings: Phrases, *, named: bool, html: bool) -> Opened:
-    longest, done, greets = NAME, 0, False
-    out: list[bytes] = []  # the run's own bytes, not joined: many runs share them
-    places = []
-    for at, slot in run.places:
-        before, after = b"", wire.SOFT_BREAK
-        most: int | None = NAME
-        if slot == "GREETING":
+def _lay(run: Run, greetings: Phrases, *, named: bool, html: bool) -> Laid:
+    """A run laid out.
+
+    Raises:
+        ValueError: it cannot go over the wire as it is, see `Piece.sound`.
+    """
+    if not run.sound:
+        raise ValueError("the message has a character that must not be on the wire")
+    longest, greets = NAME, False
+    wires: list[bytes] = []
+    taken: list[tuple[int, int]] = []
+    fixed: list[bytes] = []
+    for piece in run.pieces:
+        after = b"" if piece.slot in EDITION_SLOTS else wire.SOFT_BREAK
+        if not piece.slot:
+            fixed.append(piece.wire)
+            continue
+        if piece.slot == "GREETING":
             greets = True
             around = _greeting_around(greetings, named=named, html=html)
             if around is None:
-                return Opened(run.wires, (), -1, greetings)
+                return Laid((), (), greetings, -1)
             before, after, most = around
-        out += run.wires[done : at - 1]
-        if before:
-            out.append(before)
-        if most is not None:  # not the same for everybody
+            fixed.append(before)
+            if most is None:  # the same for everybody
+                fixed.append(after)
+                continue
             longest = min(longest, most)
-            places.append((len(out), _SLOTS[slot]))
-            out += (b"", after)
-        done = at + 2
-    return Opened((*out, *run.wires[done:]), tuple(places), longest, greetings if greets else None)
+        taken.append((len(wires) + 1, _SLOTS.get(piece.slot, _LINE)))
+        wires += (b"".join(fixed), b"")
+        fixed = [after]
+    wires.append(b"".join(fixed))
+    return Laid(tuple(wires), tuple((at - len(wires), value) for at, value in taken), greetings if greets else None, longest)
+
+
+def _head(values: Sequence[bytes], shape: int, fixed: tuple[bytes, ...]) -> list[bytes]:
+    """The header block of a message."""
+    out = [b"To: ", values[_NAME], b" <", values[_EMAIL], b">\r\n"] if shape & _NAMED else [b"To: ", values[_EMAIL], b"\r\n"]
+    out += (values[_DATE], b"Message-ID:\r\n " if shape & _LONG_ID else b"Message-ID: ", values[_MESSAGE_ID])
+    out += (b"\r\nList-Unsubscribe: <", values[_LEAVE])
+    if shape & _MAILTO_TOO:
+        out += (b">,\r\n <", values[_MAILTO])
+    out += (b">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n", *fixed)
+    return out
+
+
+def _pieces(edition: Edition, values: Sequence[bytes], shape: int, fixed: tuple[bytes, ...]) -> tuple[list[bytes], int]:
+    """A message in pieces; and the longest greeted name in bytes that they are right for (-1: none)."""
+    out = _head(values, shape, fixed)
+    named, greetings = shape & _NAMED, edition.greetings
+    longest = NAME if named else 0
+    if edition.plain_text:
+        bodies: tuple[tuple[Body, bytes, int], ...] = ((edition.text, b"\r\n", named),)
+        end = b""
+    else:
+        before_text, before_html, end = edition.part_heads
+        bodies = ((edition.text, before_text, named), (edition.html, before_html, named + 2))
+    values = [*values, b""]
+    for body, head, kind in bodies:
+        out.append(head)
+        for run, line in body.spots:
+            if line is not None:
+                values[_LINE] = line.sound_wire
+            laid: Laid | None = run.laid[kind]
+            if laid is None or (laid[2] is not None and laid[2] is not greetings):
+                laid = run.laid[kind] = _lay(run, greetings, named=bool(named), html=kind > 1)
+            wires, places, greeted, most = laid
+            out += wires
+            for at, value in places:
+                out[at] = values[value]
+            if greeted is not None and most < longest:
+                longest = most
+        # The line break before a boundary belongs to the boundary: a soft one before it would be one too many.
+        if edition.plain_text or not body.spots[-1][0].pieces[-1].slot:
+            out[-1] = out[-1].removesuffix(wire.SOFT_BREAK)
+    out.append(end)
+    return out, longest
+
+
+class Mould:
+    """The fixed bytes of an edition's messages of one shape, and which value belongs between them.
+
+    It is made when the edition has its second message: where everybody has an edition of their own, it would only cost.
+    """
+
+    def __init__(self, pieces: Sequence[bytes], longest: int) -> None:
+        self.longest = longest
+        places = {id(place): n for n, place in enumerate(_PLACES)}
+        fixed: list[bytes] = []
+        taken, since = [], 0
+        for at, piece in enumerate(pieces):
+            if (place := places.get(id(piece))) is not None:
+                fixed += (b"".join(pieces[since:at]), b"")
+                taken.append(place)
+                since = at + 1
+        self._pieces = [*fixed, b"".join(pieces[since:])]
+        self._taken = itemgetter(*taken)
+
+    def fill(self, values: list[bytes]) -> bytes:
+        """The message: every value in its places."""
+        out = self._pieces.copy()
+        out[1::2] = self._taken(values)
+        return b"".join(out)
 
 
 def _greeting_around(greetings: Phrases, *, named: bool, html: bool) -> tuple[bytes, bytes, int | None] | None:
@@ -187,8 +195,8 @@ def make(edition: Edition, reader: Reader, envelope: Envelope, head: Callable[[E
     Raises:
         ValueError: the date is not in the form of RFC 5322, or the edition has a character that must not be on the wire.
     """
-    name, email, message_id, mailto = reader.name, reader.email, envelope.message_id, reader.unsubscribe_mailto
-    leave, preferences, web = reader.unsubscribe_url, reader.preferences_url, reader.web_url
+    email, name, leave, preferences, web, mailto = reader
+    message_id, date, sender, reply_to, list_id, feedback_id = envelope
     record = f"{name}\n{email}\n{message_id}\n{leave}\n{mailto}\n{preferences}\n{web}"
     if not _RECORD.fullmatch(record) or len(record) > _RECORD_CHARACTERS or len(email) > _ADDRESS:
         return None
@@ -199,30 +207,24 @@ def make(edition: Edition, reader: Reader, envelope: Envelope, head: Callable[[E
             return None
         greeted, to = wire.coded(greeted), _word(greeted)
         values[0] = to
-    look = (name != "", mailto != "", len(message_id) > header.ID)
-    key = (
-        look,
-        envelope.sender,
-        envelope.reply_to,
-        envelope.list_id,
-        envelope.feedback_id,
-    )
-    moulds: dict[tuple[object, ...], Mould] = edition.moulds
-    mould = moulds.get(key)
-    if mould is None:
-        if len(moulds) >= _MOULDS:
-            moulds.clear()
-        mould = moulds[key] = Mould(edition, head(edition, envelope), named=look[0], mailto=look[1], long_id=look[2])
-    if len(to) + len(email) > _TO or len(greeted) > mould.longest_name:
+    shape = (_NAMED if name else 0) + (_MAILTO_TOO if mailto else 0) + (_LONG_ID if len(message_id) > header.ID else 0)
+    if len(to) + len(email) > _TO:
         return None
     _, _, _, leave_shown, _, preferences_shown, web_shown = values
     if len(preferences) > wire.ROW or len(leave) > wire.ROW or len(web) > wire.ROW:
         leave_shown, preferences_shown, web_shown = wire.rows(leave_shown), wire.rows(preferences_shown), wire.rows(web_shown)
-    values += (date_field(envelope.date), greeted, leave_shown, preferences_shown, web_shown)
-    return mould.fill(values)
-
-
-_MOULDS = 4  # of an edition, of about 60 KB each
+    values += (date_field(date), greeted, leave_shown, preferences_shown, web_shown)
+    frame = (sender, reply_to, list_id, feedback_id)
+    kept = edition.moulds.get(shape)
+    if kept is None or kept[0] != frame:
+        pieces, longest = _pieces(edition, values, shape, head(edition, envelope))
+        edition.moulds[shape] = (frame, None)
+        return b"".join(pieces) if len(greeted) <= longest else None
+    mould: Mould | None = kept[1]
+    if mould is None:
+        mould = Mould(*_pieces(edition, _PLACES, shape, head(edition, envelope)))
+        edition.moulds[shape] = (frame, mould)
+    return mould.fill(values) if len(greeted) <= mould.longest else None
 
 
 @functools.lru_cache(256)

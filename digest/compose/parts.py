@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -63,6 +63,17 @@ class Piece:
         """
         return _SOUND.fullmatch(self.wire) is not None
 
+    @cached_property
+    def sound_wire(self) -> bytes:
+        """Its `wire`.
+
+        Raises:
+            ValueError: it cannot go over the wire as it is.
+        """
+        if not self.sound:
+            raise ValueError("the message has a character that must not be on the wire")
+        return self.wire
+
 
 class Slot(Piece):
     """The place of a value: a piece without text, told from others by its name."""
@@ -78,14 +89,13 @@ class Slot(Piece):
 
 
 class Run:
-    """Pieces that always stand together: a part in its place in an edition, what is known of it filled in.
-
-    It is made once, however many editions have it, so that an edition of its own for every reader costs a list of these.
+    """Pieces that always stand together: a part as all editions have it. The line that an edition puts into it (`EDITION_SLOTS`)
+    stands beside it, see `Spot`: there are few parts and few lines, and what they have to be asked is asked once of each.
     """
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self.pieces = tuple(pieces)
-        self.opened: dict[tuple[bool, bool], Any] = {}  # as `digest.compose.mould` holds it
+        self.laid: list[Any] = [None] * 4  # as `digest.compose.mould` holds it
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and self.pieces == other.pieces
@@ -93,29 +103,21 @@ class Run:
     def __hash__(self) -> int:
         return hash(self.pieces)
 
-    @cached_property
-    def wires(self) -> tuple[bytes, ...]:
-        """It on the wire. A slot takes three places: something before its value, the value, and what ends its row.
-
-        Raises:
-            ValueError: it cannot go over the wire as it is, see `Piece.sound`.
-        """
-        if not self.sound:
-            raise ValueError("the message has a character that must not be on the wire")
-        out: list[bytes] = []
-        for piece in self.pieces:
-            out += (b"", b"", wire.SOFT_BREAK) if piece.slot else (piece.wire,)
-        return tuple(out)
+    def told(self, line: Piece | None) -> tuple[Piece, ...]:
+        """Its pieces with the line in its place."""
+        if line is None:
+            return self.pieces
+        return tuple([line if piece.slot in EDITION_SLOTS else piece for piece in self.pieces])
 
     @cached_property
-    def places(self) -> tuple[tuple[int, str], ...]:
-        """Where among its `wires` the value of which slot belongs."""
-        found, at = [], 0
-        for piece in self.pieces:
-            if piece.slot:
-                found.append((at + 1, piece.slot))
-            at += 3 if piece.slot else 1
-        return tuple(found)
+    def slots(self) -> tuple[str, ...]:
+        """The names of its readers' slots, in order, with repetitions."""
+        return tuple([piece.slot for piece in self.pieces if piece.slot in READER_SLOTS])
+
+    @cached_property
+    def lines(self) -> int:
+        """How often its line stands in it."""
+        return sum([piece.slot in EDITION_SLOTS for piece in self.pieces])
 
     @cached_property
     def sound(self) -> bool:
@@ -125,15 +127,21 @@ class Run:
     @cached_property
     def size(self) -> int:
         """Bytes after decoding, its slots not counted."""
-        return sum(piece.size for piece in self.pieces)
+        return sum([piece.size for piece in self.pieces])
 
     @cached_property
-    def digest(self) -> bytes:
-        """The digests of its pieces, one after another."""
-        return b"".join(piece.digest for piece in self.pieces)
+    def digests(self) -> tuple[bytes, ...]:
+        """The digests of its pieces, one after another, cut where its line belongs."""
+        found: list[list[bytes]] = [[]]
+        for piece in self.pieces:
+            if piece.slot in EDITION_SLOTS:
+                found.append([])
+            else:
+                found[-1].append(piece.digest)
+        return tuple([b"".join(one) for one in found])
 
 
-_RUNS = 256  # that a part remembers: a teaser's "You follow …" lines are few
+Spot = tuple[Run, Piece | None]  # a part in its place in an edition, and the line that it has there
 
 
 @dataclass(frozen=True)
@@ -162,19 +170,6 @@ class Part:
     def plain(self) -> Run:
         """The part with none of its slots known."""
         return Run(self.stretches)
-
-    @cached_property
-    def _known(self) -> dict[str, Run]:
-        return {}
-
-    def with_line(self, slot: str, line: str, piece_of: Callable[[str], Piece]) -> Run:
-        """The part with the line of one slot known, always the same slot; ``piece_of`` makes a piece of a line."""
-        run = self._known.get(line)
-        if run is None:
-            if len(self._known) >= _RUNS:
-                self._known.clear()
-            run = self._known[line] = self.filled({slot: piece_of(line)})
-        return run
 
     def filled(self, values: Mapping[str, Piece]) -> Run:
         """The part with the slots known so far filled in; those without a value stay slots."""
@@ -206,26 +201,32 @@ class Part:
         return "".join([values[piece] if n % 2 else piece for n, piece in enumerate(self.pieces)])
 
 
-@dataclass(frozen=True)
 class Body:
     """One side (HTML or text) of an edition: fixed pieces, and the slots of its reader between them."""
 
-    runs: Sequence[Run]
+    def __init__(self, spots: Sequence[Spot]) -> None:
+        self.spots = spots
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Body) and self.pieces == other.pieces
+
+    def __hash__(self) -> int:
+        return hash(self.pieces)
 
     @classmethod
     def of(cls, text: str) -> Body:
         """One that is the same for everybody."""
-        return cls((Run((Piece(text),)),))
+        return cls(((Run((Piece(text),)), None),))
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
-        """All of its runs' pieces."""
-        return tuple([piece for run in self.runs for piece in run.pieces])
+        """All of its pieces."""
+        return tuple([piece for run, line in self.spots for piece in run.told(line)])
 
     @cached_property
     def slots(self) -> tuple[str, ...]:
         """The names of the slots, in order, with repetitions."""
-        return tuple([slot for run in self.runs for _, slot in run.places])
+        return tuple([slot for run, _ in self.spots for slot in run.slots])
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
@@ -258,24 +259,24 @@ class Body:
     @cached_property
     def sound(self) -> bool:
         """Whether each of its pieces can go over the wire as it is, see `Piece.sound`."""
-        return all(run.sound for run in self.runs)
+        return all(run.sound and (line is None or line.sound) for run, line in self.spots)
 
     @cached_property
     def size(self) -> int:
         """Bytes of the fixed stretches after decoding."""
-        return sum([run.size for run in self.runs])
+        return sum([run.size + (run.lines * line.size if line else 0) for run, line in self.spots])
 
     @cached_property
     def digest(self) -> bytes:
         """What tells it from any other, made of its pieces' digests: their texts are hashed once for all editions."""
-        return hashlib.sha256(b"".join([run.digest for run in self.runs])).digest()
+        return hashlib.sha256(b"".join([(line.digest if line else b"").join(run.digests) for run, line in self.spots])).digest()
 
 
 def join(parts: Iterable[tuple[Part, Mapping[str, str | Piece]]]) -> Body:
     """Parts one after another with the values known so far; slots without one stay slots."""
     return Body(
         [
-            part.filled({slot: value if isinstance(value, Piece) else Piece(value) for slot, value in values.items()})
+            (part.filled({slot: value if isinstance(value, Piece) else Piece(value) for slot, value in values.items()}), None)
             for part, values in parts
         ]
     )

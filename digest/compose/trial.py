@@ -8,12 +8,12 @@ awkward values and compares them, byte for byte, with what the whole chain makes
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from digest.compose import view
 from digest.compose.markers import unguard, without_marks
-from digest.compose.parts import Body, Document, Piece, Run, escape
+from digest.compose.parts import Body, Document, Piece, Run, Spot, escape
 from digest.compose.rich import bare
 from digest.compose.teaser import wrap
 from digest.compose.view import Catalogue, Lines, View
@@ -77,56 +77,38 @@ def joined(
     """A selection put together from prepared parts, slots of the reader left open."""
     parts, why = document.parts, lines.why
 
-    def teaser(id: str) -> Run:
-        return parts[f"teaser:{numbers[id]}"].with_line("WHY", why[id], line_of(html=html))
+    def part(name: str, line: str = "") -> Spot:
+        return parts[name].plain, piece_of(line, html=html) if line else None
 
-    groups: dict[str, Sequence[Run]] = {
-        "notices": [parts[f"notice:{numbers[id]}"].plain for id in selection.notices],
+    def teaser(id: str) -> Spot:
+        return part(f"teaser:{numbers[id]}", why[id])
+
+    groups: dict[str, Sequence[Spot]] = {
+        "notices": [part(f"notice:{numbers[id]}") for id in selection.notices],
         "sections": [
-            run
+            spot
             for section in selection.sections
-            for run in (
-                parts[f"section:{section_numbers[section.interest]}"].plain,
+            for spot in (
+                part(f"section:{section_numbers[section.interest]}"),
                 *(teaser(placed.summary) for placed in section.teasers),
             )
         ],
-        "highlights": [parts["highlights:0"].plain, *map(teaser, selection.highlights)] if selection.highlights else (),
-        "overflow": overflow(document, lines, html=html) if selection.left_out else (),
+        "highlights": [part("highlights:0"), *map(teaser, selection.highlights)] if selection.highlights else (),
+        "overflow": [part("overflow:0", lines.overflow)] if selection.left_out else (),
+        "PREHEADER": [alone(lines.preheader, html=html)],
+        "INTRO": [alone(lines.intro, html=html)],
     }
-    return laid(document, frame_lines(lines, html=html), groups)
+    return Body([spot for item in document.layout for spot in (((item, None),) if isinstance(item, Run) else groups[item])])
 
 
-def overflow(document: Document, lines: Lines, *, html: bool) -> Sequence[Run]:
-    """What says that not all is there."""
-    return (document.parts["overflow:0"].with_line("OVERFLOW", lines.overflow, line_of(html=html)),)
-
-
-def frame_lines(lines: Lines, *, html: bool) -> Mapping[str, Run]:
-    """The lines of an edition that stand outside of parts, by slot."""
-    return {"PREHEADER": alone(lines.preheader, html=html), "INTRO": alone(lines.intro, html=html)}
-
-
-def alone(line: str, *, html: bool) -> Run:
+def alone(line: str, *, html: bool) -> Spot:
     """A line by itself."""
     return _html_alone(line) if html else _text_alone(line)
 
 
-def line_of(*, html: bool) -> Callable[[str], Piece]:
-    """What makes a piece of a line."""
-    return _html_line if html else _text_line
-
-
-def laid(document: Document, lines: Mapping[str, Run], groups: Mapping[str, Sequence[Run]]) -> Body:
-    """The frame, with an edition's lines and groups of parts in their places."""
-    runs: list[Run] = []
-    for item in document.layout:
-        if isinstance(item, Run):
-            runs.append(item)
-        elif item in lines:
-            runs.append(lines[item])
-        else:
-            runs += groups[item]
-    return Body(runs)
+def piece_of(line: str, *, html: bool) -> Piece:
+    """A line as it stands in a part."""
+    return _html_line(line) if html else _text_line(line)
 
 
 # "You follow Gut." stands in many editions of an issue: prepared once, as its teasers are.
@@ -143,13 +125,13 @@ def _text_line(text: str) -> Piece:
 
 
 @functools.lru_cache(4096)
-def _html_alone(text: str) -> Run:
-    return Run((_html_line(text),))
+def _html_alone(text: str) -> Spot:
+    return Run((_html_line(text),)), None
 
 
 @functools.lru_cache(4096)
-def _text_alone(text: str) -> Run:
-    return Run((_text_line(text),))
+def _text_alone(text: str) -> Spot:
+    return Run((_text_line(text),)), None
 
 
 def require_independence(html: Document, text: Document, tried: Sequence[Trial], catalogue: Catalogue, rendered: Sequence[str]) -> None:

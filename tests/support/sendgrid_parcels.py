@@ -50,4 +50,4 @@ def make_parcel(n: int = 0, *, edition: Edition = EDITION, name: str = "Ana", em
 
 def elsewhere(parcel: Parcel, sender: str) -> Parcel:
     """The same with another sender."""
-    return replace(parcel, envelope=replace(parcel.envelope, sender=sender))
+    return replace(parcel, envelope=parcel.envelope._replace(sender=sender))

@@ -155,9 +155,9 @@ def test_a_subject_that_is_put_together_in_another_way_travels_whole(compiled):
 # --- the reader's links --------------------------------------------------------------------------------------------------------
 
 HOST = "https://digest.example.org"
-READER = replace(reader(), unsubscribe_url=f"{HOST}/u/{'a' * 43}")
-ELSEWHERE = replace(
-    READER, unsubscribe_url="https://x.org/u/1?a=1&b=2", preferences_url="https://x.org/p/2?a=1&b=2", web_url="https://x.org/3"
+READER = reader()._replace(unsubscribe_url=f"{HOST}/u/{'a' * 43}")
+ELSEWHERE = READER._replace(
+    unsubscribe_url="https://x.org/u/1?a=1&b=2", preferences_url="https://x.org/p/2?a=1&b=2", web_url="https://x.org/3"
 )
 SHOWN = Selection(highlights=tuple(ids()[:3]), left_out=(ids()[4],))
 

@@ -106,7 +106,7 @@ def test_a_comma_or_semicolon_never_stands_in_a_recipients_name():
 
 
 def test_what_cannot_be_expressed_is_rejected_alone_and_says_why_without_the_address():
-    bad = replace(make_parcel(1), reader=replace(make_parcel(1).reader, unsubscribe_url="http://plain.example/u"))
+    bad = replace(make_parcel(1), reader=make_parcel(1).reader._replace(unsubscribe_url="http://plain.example/u"))
     parcels = [make_parcel(0), make_parcel(2, email="secret-person"), bad, make_parcel(3), replace(make_parcel(4), did="a b")]
     request = build(AID, parcels)
     assert [one.parcel.did for one in request.going] == [parcels[0].did, parcels[3].did]
@@ -159,7 +159,7 @@ def test_a_reader_whose_own_values_are_over_the_limit_is_rejected(monkeypatch):
 def test_what_all_share_and_cannot_be_sent_is_an_error_about_all(change):
     parcel = make_parcel(edition=replace(EDITION, **change))
     if "newsletter" in change:
-        parcel = replace(parcel, envelope=replace(parcel.envelope, list_id="not a list id"))
+        parcel = replace(parcel, envelope=parcel.envelope._replace(list_id="not a list id"))
     with pytest.raises((DigestError, ValueError)):
         build(AID, [parcel])
 

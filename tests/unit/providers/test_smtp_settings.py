@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from digest.compose.parts import Piece, Run
+from digest.compose.parts import Body, Piece, Run
 from digest.errors import ConfigError
 from digest.providers import Provider
 from digest.providers.smtp import Smtp
@@ -86,7 +86,7 @@ def test_a_message_with_a_lone_line_end_or_a_dot_in_front_never_leaves(side, raw
     good = parcel()
     body, spoilt = getattr(good.edition, side), Piece("x")
     spoilt.__dict__["wire"] = raw  # as if it had been encoded to that
-    bad = replace(good, edition=replace(good.edition, **{side: replace(body, runs=(Run((spoilt, *body.pieces[1:])),))}))
+    bad = replace(good, edition=replace(good.edition, **{side: Body([(Run((spoilt, *body.pieces[1:])), None)])}))
     (receipt,) = smtp().hand_over("i", "a", [bad]).receipts  # nobody listens: it is refused before that matters
     assert receipt.outcome == "rejected" and "malformed" in receipt.reason
 
@@ -95,6 +95,6 @@ def test_a_message_with_a_lone_line_end_or_a_dot_in_front_never_leaves(side, raw
 def test_nor_does_one_whose_head_is_not_what_it_was(monkeypatch, name):
     monkeypatch.setattr("digest.compose.header.date_field", lambda date: f"Date: {date}\n\r\n")
     good = parcel()
-    unseen = replace(good.envelope, date="Sat, 02 May 2026 09:00:00 +0100")  # no field of it is remembered
-    (receipt,) = smtp().hand_over("i", "a", [replace(good, envelope=unseen, reader=replace(good.reader, name=name))]).receipts
+    unseen = good.envelope._replace(date="Sat, 02 May 2026 09:00:00 +0100")  # no field of it is remembered
+    (receipt,) = smtp().hand_over("i", "a", [replace(good, envelope=unseen, reader=good.reader._replace(name=name))]).receipts
     assert receipt.outcome == "rejected" and "malformed" in receipt.reason
