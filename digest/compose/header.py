@@ -74,7 +74,7 @@ def address_of(name: str, email: str, *, utf8: bool = False) -> Address:
         raise DeliveryRejected("the part of the address before the @ is quoted, too long or malformed")
     if not _DOMAIN.fullmatch(domain) or len(domain) > 253:
         raise DeliveryRejected("the part of the address after the @ is not a domain")
-    return Address(cut(clean_header(name), NAME_CLUSTERS), f"{local}@{domain}")
+    return Address(cut(clean_header(name), NAME_CLUSTERS) if name else "", f"{local}@{domain}")
 
 
 def _in_ascii(local: str) -> str:

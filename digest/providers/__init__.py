@@ -26,8 +26,7 @@ class Parcel:
     envelope: Envelope
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of one parcel.
 
     ``accepted``: the provider has it. ``rejected``: it never will, do not try again. ``deferred``: it has not, try later.

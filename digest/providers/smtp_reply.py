@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 REPLY_BYTES = 65_536  # RFC 5321, 4.5.3.1.5: a line has 512; an EHLO of the largest servers about 1,500
@@ -40,8 +39,7 @@ class Nonsense(Exception):
     """What came is no SMTP reply. The text does not repeat it."""
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """A whole reply: its three digits, its enhanced status code (RFC 2034) or "", and the lines of its text."""
 
     digits: str
@@ -56,7 +54,7 @@ class Reply:
     @property
     def text(self) -> str:
         """The text on one line, without the status code."""
-        return " ".join(_STATUS.sub("", line, count=1).strip() if self.status else line for line in self.lines)
+        return " ".join([_STATUS.sub("", line, count=1).strip() if self.status else line for line in self.lines])
 
 
 def take(buffer: bytes) -> tuple[Reply, bytes] | None:
@@ -162,9 +160,10 @@ def reference(reply: Reply, recipient: str) -> str:
     """The server's name for a message it took (Postfix: ``Ok: queued as 4XyZ``), without whatever could name the reader."""
     local, _, domain = recipient.lower().partition("@")
     named = (local, domain)
-    low = reply.text.lower()
-    if _PLAIN.fullmatch(reply.text) and local not in low and domain not in low:  # nearly always
-        return " ".join(reply.text.split())[:100]
-    words = (word for word in reply.text.split() if "@" not in word and word.lower().strip(_AROUND) not in named)
+    text = reply.text
+    low = text.lower()
+    if _PLAIN.fullmatch(text) and local not in low and domain not in low:  # nearly always
+        return " ".join(text.split())[:100]
+    words = (word for word in text.split() if "@" not in word and word.lower().strip(_AROUND) not in named)
     plain = (re.sub(r"[^\x21-\x7e]", "", word) for word in words)
     return " ".join(word for word in plain if word and word.lower().strip(_AROUND) not in named)[:100]
