@@ -292,6 +292,10 @@ def _complete(name: str, document: Document, catalogue: view.Catalogue) -> Docum
         missing = [part for part in names if part not in document.parts]
         if missing:
             raise RenderError(f"{file}: the {kind} part is missing; put what shows it between {{% part {kind} %}} and {{% endpart %}}")
+    for part in document.frame_parts:
+        _require_filled(file, part, "")
+    for kept, part in document.parts.items():
+        _require_filled(file, part, kept.partition(":")[0])
     slots = {slot for part in document.frame_parts for slot in part.slots}
     for slot, wanted_field in _NEEDED.items():
         if slot not in slots:
@@ -301,3 +305,20 @@ def _complete(name: str, document: Document, catalogue: view.Catalogue) -> Docum
             raise RenderError(f"{file}: a teaser must not use fields of its section, for it is prepared once for all; teaser.why names it")
     parts = {kept: part for kept, part in document.parts.items() if kept != "section:999999"}
     return Document(document.frame, parts)
+
+
+# The lines of an edition, each with the field that shows it and the kind of part that it belongs in ("": outside of all).
+_LINES = {
+    "PREHEADER": ("edition.preheader", ""),
+    "INTRO": ("edition.intro", ""),
+    "OVERFLOW": ("overflow.text", "overflow"),
+    "WHY": ("teaser.why", "teaser"),
+}
+
+
+def _require_filled(file: str, part: Part, kind: str) -> None:
+    """Each line where an edition has it."""
+    for slot, (field_, belongs) in _LINES.items():
+        if slot in part.slots and kind != belongs:
+            here, there = (f"in the {one} part" if one else "outside of all parts" for one in (kind, belongs))
+            raise RenderError(f"{file}: {{{{ {field_} }}}} stands {here}, where it would not be filled in; it belongs {there}")

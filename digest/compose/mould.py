@@ -40,7 +40,8 @@ _RECORD_CHARACTERS = 900  # so no line of the head can be too long
 _NAME, _EMAIL, _MESSAGE_ID, _LEAVE, _MAILTO, _PREFERENCES, _WEB, _DATE, _GREETED, _LEAVE_SHOWN, _PREFERENCES_SHOWN, _WEB_SHOWN = range(12)
 _SLOTS = {"GREETING": _GREETED, "UNSUBSCRIBE": _LEAVE_SHOWN, "PREFERENCES": _PREFERENCES_SHOWN, "WEB": _WEB_SHOWN}
 _LINE = 12  # what an edition says in the part at hand
-_PLACES = [b"%d" % n for n in range(12)]  # they stand for the values where a mould is made: each is known by being itself
+# They stand for the values where a mould is made, each known by being itself; so none is of one character, which Python has but once.
+_PLACES = [b"place %d" % n for n in range(12)]
 
 # A message's head has a shape: which of these it has.
 _NAMED, _MAILTO_TOO, _LONG_ID = 1, 2, 4
@@ -123,7 +124,7 @@ def _pieces(edition: Edition, values: Sequence[bytes], shape: int, fixed: tuple[
             if line is not None:
                 values[_LINE] = line.sound_wire
             laid: Laid | None = run.laid[kind]
-            if laid is None or (laid[2] is not None and laid[2] is not greetings):
+            if laid is None or not (laid[2] is None or laid[2] is greetings or laid[2] == greetings):
                 laid = run.laid[kind] = _lay(run, greetings, named=bool(named), html=kind > 1)
             wires, places, greeted, most = laid
             out += wires

@@ -19,7 +19,7 @@ HTML = Part(("<p>", "GREETING", '</p>\n<a href="', "UNSUBSCRIBE", '">x</a>', "PR
 def make_edition(subject: str = "Letter, May: news…", title: str = "") -> Edition:
     """The edition; ``title`` stands in both bodies."""
     html, text = (join([(Part((title,)), {}), (part, {})]) for part in (HTML, TEXT))
-    return Edition(subject, "News.", html, text, 1000, 1, 'The "Odd", Letter; é', GREETINGS)
+    return Edition(subject, "News.", html, text, {}, 1, 'The "Odd", Letter; é', GREETINGS)
 
 
 EDITION = make_edition()

@@ -22,7 +22,7 @@ def edition(size: int = 400) -> Edition:
     greetings = Phrases({"greeting": (Part(("Hello ", "NAME", ",")),), "greeting_plain": (Part(("Hello,",)),)})
     text = Part((".\n..\nLetter\n\n", "GREETING", "\n.\nnews é\n", "UNSUBSCRIBE", "\n", "PREFERENCES", "\n", "WEB", "\n"))
     html = Part((f"<p>{words}", "GREETING", '</p><a href="', "UNSUBSCRIBE", '">x</a>', "PREFERENCES", " ", "WEB", "</html>"))
-    return Edition("Letter, May", "News.", join([(html, {})]), join([(text, {})]), 1000, 1, "Letter", greetings)
+    return Edition("Letter, May", "News.", join([(html, {})]), join([(text, {})]), {}, 1, "Letter", greetings)
 
 
 def parcel(n: int = 1, size: int = 400, email: str = "", **fields: Any) -> Parcel:

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.compose import CompiledIssue, compile_issue, html_of, make_edition, text_of, view
+from digest.compose import CompiledIssue, compile_issue, html_of, make_edition, make_message, text_of, view
 from digest.compose.compiled import compile_sources
 from digest.compose.edition import _join_any, lines_of
 from digest.compose.markers import without_marks
+from digest.compose.message import _make_any
 from digest.compose.render import limits_for, read_templates, render
 from digest.errors import RenderError
 from digest.model import Placed, SelectedSection, Selection
-from tests.support.compose import INTERESTS, LOOK, NAMES, SLOT, TEMPLATES, ids, random_selection, reader, summaries
+from tests.support.compose import INTERESTS, LOOK, NAMES, SLOT, TEMPLATES, envelope, ids, random_selection, reader, summaries
 
 
 def whole(compiled: CompiledIssue, selections: list[Selection], names: list[str]) -> list[str]:
@@ -59,6 +60,8 @@ def test_an_edition_looked_up_is_the_one_put_together_line_by_line(compiled):
         made, wanted = make_edition(compiled, selection), _join_any(compiled, selection)
         assert (made.subject, made.preheader, made.teasers) == (wanted.subject, wanted.preheader, wanted.teasers)
         assert (made.html.texts, made.text.texts) == (wanted.html.texts, wanted.text.texts)
+        message = _make_any(made, reader("Ana"), envelope())
+        assert [make_message(made, reader("Ana"), envelope()) for _ in range(3)] == [message] * 3
 
 
 ODD = st.text(st.one_of(st.characters(), st.sampled_from("@<>&\"'{}%#\\-!=? \u00a0\u00ad\u200d🧑é")), min_size=1, max_size=80)

@@ -125,6 +125,22 @@ def test_includes_of_mjml_and_of_missing_files_are_refused(sources):
     assert f"templates/digest.mjml.j2:{line}: templates/../config.yaml is not there" in error(sources)
 
 
+@pytest.mark.parametrize("name", ["digest.mjml.j2", "digest.txt.j2"])
+@pytest.mark.parametrize("part", ["teaser", "section", "overflow", "highlights", "notice"])
+@pytest.mark.parametrize("field", ["edition.preheader", "edition.intro"])
+def test_a_line_of_the_whole_email_in_a_part_is_refused(sources, name, part, field):
+    line = f"<mj-text>{{{{ {field} }}}}</mj-text>" if "mjml" in name else f"{{{{ {field} }}}}\n"
+    change(sources, name, f"{{% part {part} %}}", f"{{% part {part} %}}{line}")
+    assert f"templates/{name}: {{{{ {field} }}}} stands in the {part} part" in error(sources)
+    assert error(sources).endswith("it belongs outside of all parts")
+
+
+@pytest.mark.parametrize("field", ["sections[-1].teasers[0].why", "overflow.text if overflow else ''"])
+def test_a_line_of_a_part_outside_of_it_is_refused(sources, field):
+    change(sources, "digest.txt.j2", "{{ edition.intro }}", f"{{{{ edition.intro }}}} {{{{ {field} }}}}")
+    assert "stands outside of all parts, where it would not be filled in; it belongs in the " in error(sources)
+
+
 @pytest.mark.parametrize("macro", ["subject", "greeting", "overflow", "preheader_end"])
 def test_a_missing_phrase_is_named(sources, macro):
     sources["phrases.txt.j2"] = sources["phrases.txt.j2"].replace(f"macro {macro}(", f"macro x{macro}(")

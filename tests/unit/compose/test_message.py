@@ -11,14 +11,14 @@ from digest.compose import message
 from digest.compose.clean import clean_header
 from digest.compose.edition import Edition
 from digest.compose.message import Envelope, Reader, html_of, make_message, text_of
-from digest.compose.parts import Part, join
+from digest.compose.parts import Body, Part, Piece, Run, Slot, join
 from digest.compose.phrases import Phrases
 from digest.errors import DeliveryRejected, RenderError
 
 GREETINGS = Phrases({"greeting": (Part(("Hello ", "NAME", ",")),), "greeting_plain": (Part(("Hello,",)),)})
 TEXT = Part(("Letter\n\n", "GREETING", "\nnews é\n", "UNSUBSCRIBE", "\n", "PREFERENCES", "\n", "WEB", "\n"))
 HTML = Part(("<p>", "GREETING", '</p><a href="', "UNSUBSCRIBE", '">x</a>', "PREFERENCES", " ", "WEB", "</html>"))
-EDITION = Edition("Letter, May: news…", "News.", join([(HTML, {})]), join([(TEXT, {})]), 1000, 1, "Letter", GREETINGS)
+EDITION = Edition("Letter, May: news…", "News.", join([(HTML, {})]), join([(TEXT, {})]), {}, 1, "Letter", GREETINGS)
 READER = Reader(
     "ana@example.org",
     "Ana",
@@ -97,6 +97,15 @@ def test_the_short_way_gives_the_bytes_of_the_long_way(reader, greets, plain, me
         return
     # The first message of an edition is put together otherwise than those after it.
     assert [make_message(edition, reader, envelope) for _ in range(3)] == [long] * 3
+
+
+def test_one_character_before_the_name_is_not_taken_for_a_place():
+    """Python has each byte but once, and a mould knows its places by what they are."""
+    body = Body([(Run((Slot("GREETING"), Piece("\n"))), None)])
+    greetings = Phrases({**GREETINGS.words, "greeting": (Part(("5", "NAME", "")),)})
+    edition = replace(EDITION, text=body, html=body, greetings=greetings)
+    reader = READER._replace(unsubscribe_url="https://x.example/u/1")
+    assert [make_message(edition, reader, ENVELOPE) for _ in range(3)] == [message._make_any(edition, reader, ENVELOPE)] * 3
 
 
 @pytest.mark.parametrize("name", ["", "Ana", "Anne-Marie O'Neil", "Jürgen Groß", "Зоя", "李小龍"])
