@@ -2,7 +2,7 @@
 
     python -m benchmarks.compose_speed --seed 1 --seconds 3
 
-An issue of 50 summaries; a reader gets nine, in about 50 KB of MIME. The ways take turns of a fraction of a second, in one process and
+An issue of 50 summaries; a reader gets nine, in about 63 KB of MIME. The ways take turns of a fraction of a second, in one process and
 by its processor time, and each ratio is the median over the turns of what two neighbours in a turn gave: a busy machine slows both.
 
 - ``digest``: from an edition and a reader's own values (name, address, three signed links) to the bytes of the message.

@@ -83,6 +83,12 @@ class CompiledIssue:
         if data["version"] != _VERSION:
             raise RenderError("the stored issue was composed by another version of digest; draft it again")
         words = {name: tuple(Part(tuple(pieces)) for pieces in row) for name, row in data["phrases"].items()}
+        html, text = Document.from_json(data["html"]), Document.from_json(data["text"])
+        try:
+            _require_lines(view.HTML, html)
+            _require_lines(view.TEXT, text)
+        except RenderError as error:  # it was drafted before this was looked at
+            raise RenderError(f"{error}; mend it and draft it again") from error
         return cls(
             look=Look(**data["look"]),
             name=data["name"],
@@ -90,8 +96,8 @@ class CompiledIssue:
             section_numbers=data["section_numbers"],
             known=Known(**data["known"]),
             phrases=Phrases(words),
-            html=Document.from_json(data["html"]),
-            text=Document.from_json(data["text"]),
+            html=html,
+            text=text,
             others={code: cls._of(other) for code, other in data.get("others", {}).items()},
         )
 
@@ -292,10 +298,7 @@ def _complete(name: str, document: Document, catalogue: view.Catalogue) -> Docum
         missing = [part for part in names if part not in document.parts]
         if missing:
             raise RenderError(f"{file}: the {kind} part is missing; put what shows it between {{% part {kind} %}} and {{% endpart %}}")
-    for part in document.frame_parts:
-        _require_filled(file, part, "")
-    for kept, part in document.parts.items():
-        _require_filled(file, part, kept.partition(":")[0])
+    _require_lines(name, document)
     slots = {slot for part in document.frame_parts for slot in part.slots}
     for slot, wanted_field in _NEEDED.items():
         if slot not in slots:
@@ -316,9 +319,18 @@ _LINES = {
 }
 
 
-def _require_filled(file: str, part: Part, kind: str) -> None:
-    """Each line where an edition has it."""
-    for slot, (field_, belongs) in _LINES.items():
-        if slot in part.slots and kind != belongs:
-            here, there = (f"in the {one} part" if one else "outside of all parts" for one in (kind, belongs))
-            raise RenderError(f"{file}: {{{{ {field_} }}}} stands {here}, where it would not be filled in; it belongs {there}")
+def _require_lines(name: str, document: Document) -> None:
+    """Each where an edition fills it in.
+
+    Raises:
+        RenderError: one stands elsewhere; names the template and where it belongs.
+    """
+    placed = [("", part) for part in document.frame_parts]
+    placed += [(kept.partition(":")[0], part) for kept, part in document.parts.items()]
+    for kind, part in placed:
+        for slot in set(part.slots) & _LINES.keys():
+            shown, belongs = _LINES[slot]
+            if kind != belongs:
+                here, there = (f"in the {one} part" if one else "outside of all parts" for one in (kind, belongs))
+                said = f"{{{{ {shown} }}}} stands {here}, where it would not be filled in; it belongs {there}"
+                raise RenderError(f"templates/{name}: {said}")

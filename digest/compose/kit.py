@@ -18,7 +18,7 @@ from digest.model import Selection
 K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
-_KEPT = 4096  # of each kind: a line takes up to 4 KB
+_KEPT = 4096  # of each kind that there may be many of: a line takes up to 4 KB
 
 
 class Sides(NamedTuple, Generic[T]):

@@ -124,7 +124,7 @@ def _make_any(edition: Edition, reader: Reader, envelope: Envelope) -> bytes:
 
 def _unbroken(body: Body, values: Mapping[str, bytes]) -> bytes:
     filled = body.fill_wire(values)
-    return filled if body.pieces[-1].slot else filled.removesuffix(wire.SOFT_BREAK)
+    return filled if body.ends_in_slot else filled.removesuffix(wire.SOFT_BREAK)
 
 
 _ONE_PART = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"

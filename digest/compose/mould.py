@@ -19,6 +19,7 @@ from digest.compose import header, wire
 from digest.compose.edition import Edition
 from digest.compose.parts import EDITION_SLOTS, Body, Run, escape
 from digest.compose.phrases import NAME, Phrases
+from digest.errors import RenderError
 
 if TYPE_CHECKING:
     from digest.compose.message import Envelope, Reader
@@ -107,7 +108,12 @@ def _head(values: Sequence[bytes], shape: int, fixed: tuple[bytes, ...]) -> list
 
 
 def _pieces(edition: Edition, values: Sequence[bytes], shape: int, fixed: tuple[bytes, ...]) -> tuple[list[bytes], int]:
-    """A message in pieces; and the longest greeted name in bytes that they are right for (-1: none)."""
+    """A message in pieces; and the longest greeted name in bytes that they are right for (-1: none).
+
+    Raises:
+        ValueError: it has a character that must not be on the wire.
+        RenderError: a part lacks its line.
+    """
     out = _head(values, shape, fixed)
     named, greetings = shape & _NAMED, edition.greetings
     longest = NAME if named else 0
@@ -123,6 +129,8 @@ def _pieces(edition: Edition, values: Sequence[bytes], shape: int, fixed: tuple[
         for run, line in body.spots:
             if line is not None:
                 values[_LINE] = line.sound_wire
+            elif run.lines:  # it would get the one of the part before
+                raise RenderError("a part has a line that its edition does not say; draft the issue again")
             laid: Laid | None = run.laid[kind]
             if laid is None or not (laid[2] is None or laid[2] is greetings or laid[2] == greetings):
                 laid = run.laid[kind] = _lay(run, greetings, named=bool(named), html=kind > 1)
@@ -133,8 +141,11 @@ def _pieces(edition: Edition, values: Sequence[bytes], shape: int, fixed: tuple[
             if greeted is not None and most < longest:
                 longest = most
         # The line break before a boundary belongs to the boundary: a soft one before it would be one too many.
-        if edition.plain_text or not body.spots[-1][0].pieces[-1].slot:
-            out[-1] = out[-1].removesuffix(wire.SOFT_BREAK)
+        if edition.plain_text or not body.ends_in_slot:
+            at = len(out) - 1
+            while not out[at]:
+                at -= 1
+            out[at] = out[at].removesuffix(wire.SOFT_BREAK)
     out.append(end)
     return out, longest
 

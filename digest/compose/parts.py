@@ -228,6 +228,11 @@ class Body:
         """The names of the slots, in order, with repetitions."""
         return tuple([slot for run, _ in self.spots for slot in run.slots])
 
+    @property
+    def ends_in_slot(self) -> bool:
+        """Whether what comes last is the reader's."""
+        return next((run.pieces[-1].slot in READER_SLOTS for run, _ in reversed(self.spots) if run.pieces), False)
+
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """What stands before, between and after the slots."""
@@ -272,14 +277,9 @@ class Body:
         return hashlib.sha256(b"".join([(line.digest if line else b"").join(run.digests) for run, line in self.spots])).digest()
 
 
-def join(parts: Iterable[tuple[Part, Mapping[str, str | Piece]]]) -> Body:
+def join(parts: Iterable[tuple[Part, Mapping[str, str]]]) -> Body:
     """Parts one after another with the values known so far; slots without one stay slots."""
-    return Body(
-        [
-            (part.filled({slot: value if isinstance(value, Piece) else Piece(value) for slot, value in values.items()}), None)
-            for part, values in parts
-        ]
-    )
+    return Body([(part.filled({slot: Piece(value) for slot, value in values.items()}), None) for part, values in parts])
 
 
 @dataclass(frozen=True)

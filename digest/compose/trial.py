@@ -77,8 +77,8 @@ def joined(
     """A selection put together from prepared parts, slots of the reader left open."""
     parts, why = document.parts, lines.why
 
-    def part(name: str, line: str = "") -> Spot:
-        return parts[name].plain, piece_of(line, html=html) if line else None
+    def part(name: str, line: str | None = None) -> Spot:
+        return parts[name].plain, None if line is None else piece_of(line, html=html)  # a phrase may be empty
 
     def teaser(id: str) -> Spot:
         return part(f"teaser:{numbers[id]}", why[id])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import random
+import re
+from email import message_from_bytes, policy
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +21,9 @@ from digest.compose.render import limits_for, read_templates, render
 from digest.errors import RenderError
 from digest.model import Placed, SelectedSection, Selection
 from tests.support.compose import INTERESTS, LOOK, NAMES, SLOT, TEMPLATES, envelope, ids, random_selection, reader, summaries
+
+BASE = "https://x.example"  # the usual one of the tests has links that want encoding
+ORDINARY = reader("Ana")._replace(unsubscribe_url=f"{BASE}/u/1", preferences_url=f"{BASE}/p/1", web_url=f"{BASE}/w/1")
 
 
 def whole(compiled: CompiledIssue, selections: list[Selection], names: list[str]) -> list[str]:
@@ -60,8 +66,73 @@ def test_an_edition_looked_up_is_the_one_put_together_line_by_line(compiled):
         made, wanted = make_edition(compiled, selection), _join_any(compiled, selection)
         assert (made.subject, made.preheader, made.teasers) == (wanted.subject, wanted.preheader, wanted.teasers)
         assert (made.html.texts, made.text.texts) == (wanted.html.texts, wanted.text.texts)
-        message = _make_any(made, reader("Ana"), envelope())
-        assert [make_message(made, reader("Ana"), envelope()) for _ in range(3)] == [message] * 3
+        message = _make_any(made, ORDINARY, envelope())
+        assert [make_message(made, ORDINARY, envelope()) for _ in range(3)] == [message] * 3
+
+
+SHOWN = (
+    Selection(sections=(SelectedSection(interest="gut", teasers=(Placed(summary=ids()[0]), Placed(summary=ids()[1]))),)),
+    Selection(sections=(SelectedSection(interest="gut", teasers=(Placed(summary=ids()[0]),)),), left_out=(ids()[7],)),
+    Selection(sections=(SelectedSection(interest="gut", teasers=(Placed(summary=ids()[0]),)),), highlights=(ids()[1],)),
+    Selection(highlights=ids()[:2], left_out=ids()[7:9]),
+    Selection(notices=(ids()[3],)),
+)
+FOOTER = '{% include "parts/footer.txt.j2" %}'
+
+
+def says_nothing(macro):
+    def change(sources):
+        return re.sub(rf"(\{{% macro {macro}\(\w*\) %\}}).*?(\{{% endmacro %\}})", r"\1\2", sources["phrases.txt.j2"])
+
+    return "phrases.txt.j2", change
+
+
+def ends_in(part):
+    def change(sources):
+        text = sources["digest.txt.j2"].replace(FOOTER, "").replace("{{ issue.date }}", "{{ issue.date }}\n" + FOOTER)
+        return text[: text.index("{% if overflow %}")].rstrip("\n") + "\n" + part
+
+    return "digest.txt.j2", change
+
+
+OTHER_TEMPLATES = {
+    "no why": says_nothing("why"),
+    "no picked": says_nothing("picked"),
+    "no overflow": says_nothing("overflow"),
+    "no intro": says_nothing("intro_highlights"),
+    "ends in a line": ends_in("{% if overflow %}{% part overflow %}{{ overflow.text }}{% endpart %}{% endif %}"),
+    "ends in nothing": ends_in("{% if overflow %}{% part overflow %}{% endpart %}{% endif %}"),
+    "ends in a slot": ends_in("{% if overflow %}{% part overflow %}More:\n{% endpart %}{% endif %}Yours: {{ reader.web_url }}"),
+    "ends in a line that may be empty": ends_in(
+        "{% if overflow %}{% part overflow %}More:\n{% endpart %}{% endif %}Bye {{ edition.intro }}"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_TEMPLATES)
+def test_a_message_is_what_its_edition_shows_however_templates_end_and_phrases_are_empty(case):
+    name, change = OTHER_TEMPLATES[case]
+    sources = read_templates(TEMPLATES)
+    changed = {**sources, name: change(sources)}
+    assert changed != sources
+    compiled = compile_sources(changed, LOOK, SLOT, summaries(), INTERESTS)
+    for selection in SHOWN:
+        for form in ("", "plain", "large"):
+            edition = make_edition(compiled, selection.model_copy(update={"form": form}))
+            messages = {make_message(edition, ORDINARY, envelope()) for _ in range(3)} | {_make_any(edition, ORDINARY, envelope())}
+            (raw,) = messages
+            parsed = message_from_bytes(raw, policy=policy.default)
+            shown = [part.get_content().replace("\r\n", "\n").rstrip("\n") for part in parsed.walk() if not part.is_multipart()]
+            sides = [text_of(edition, ORDINARY)] if form == "plain" else [text_of(edition, ORDINARY), html_of(edition, ORDINARY)]
+            assert shown == [side.rstrip("\n") for side in sides]
+
+
+def test_a_stored_issue_with_a_line_where_it_is_not_filled_in_is_refused(compiled):
+    """Drafted before that was found; it cannot be sent."""
+    data = json.loads(compiled.to_json())
+    data["html"]["parts"]["highlights:0"] = ["<p>", "INTRO", "</p>"]
+    with pytest.raises(RenderError, match="edition.intro.*highlights part.*draft it again"):
+        CompiledIssue.from_json(json.dumps(data))
 
 
 ODD = st.text(st.one_of(st.characters(), st.sampled_from("@<>&\"'{}%#\\-!=? \u00a0\u00ad\u200d🧑é")), min_size=1, max_size=80)
