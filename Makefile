@@ -33,7 +33,7 @@ acceptance: .venv/test.done
 
 integration: .venv/test.done
 	@sh tests/integration/providers/get-postfix
-	$(BIN)/pytest -n 2 --dist loadfile tests/integration
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/integration
 
 browser: .venv/test.done
 	@sh tests/browser/get-chromium

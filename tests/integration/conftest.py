@@ -12,6 +12,13 @@ from digest.compose.render import kept_ready
 from digest.store import open_store
 from tests.support.postgres import NoServer, Server, empty, start_server
 
+_LONG = ("test_schedulers", "test_crash_points", "test_care", "test_editors_week", "test_workers", "test_crew")  # a minute or two each
+
+
+def pytest_collection_modifyitems(items):
+    """The long files first: one that begins last is waited for by every other process."""
+    items.sort(key=lambda item: _LONG.index(item.path.stem) if item.path.stem in _LONG else len(_LONG))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _rendering():

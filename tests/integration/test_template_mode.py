@@ -247,7 +247,7 @@ def test_who_goes_without_the_template_costs_nobody_a_place(tmp_path, stand_in, 
     write_summary(folder, "bacteria", tags="gut")
     monkeypatch.setenv("SENDGRID_API_KEY", KEY)
     settings = f"{{base_url: '{stand_in.url}', mode: template, batch: 8, calls: 1}}"
-    limit = f"max_per_minute_and_domain: {most}, max_per_minute: 30, " if most else ""
+    limit = f"max_per_minute_and_domain: {most}, max_per_minute: 6000, " if most else ""
     (folder / "config.yaml").write_text(CONFIG + f"delivery: {{provider: sendgrid, {limit}allow: ['*'], sendgrid: {settings}}}\n")
     with opened(folder) as workspace:
         import_file(workspace, folder / "subscribers" / "people.csv", interests.load(folder))
