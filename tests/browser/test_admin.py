@@ -62,13 +62,14 @@ def small_targets(page):
 def test_by_keyboard_from_the_log_in_to_somebody_added(site, fresh_page):
     page = fresh_page(viewport=DESK, java_script_enabled=True)
     page.goto(site.url + "/admin/people")
-    assert page.evaluate("document.activeElement.id") == "name"
+    page.locator("#name:focus").wait_for()
     page.keyboard.type("nora")
     page.keyboard.press("Tab")
     page.keyboard.type("not the password")
     page.keyboard.press("Enter")
     page.get_by_role("alert").get_by_text("not right").wait_for()
-    assert page.evaluate("document.activeElement.id") == "name" and page.locator("#name").input_value() == "nora"
+    page.locator("#name:focus").wait_for()
+    assert page.locator("#name").input_value() == "nora"
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")

@@ -122,7 +122,7 @@ def test_by_keyboard_chosen_and_added(site, fresh_page, news, scripts):
         page.keyboard.press("Enter")
     else:
         follow(page, "New source")
-        assert page.evaluate("document.activeElement.id") == "url"
+        page.locator("#url:focus").wait_for()
         page.keyboard.type(news.url("/cards"))
         with page.expect_navigation():
             page.keyboard.press("Enter")

@@ -15,7 +15,7 @@ from digest.store import now
 from digest.store import schema as t
 from digest.workspace import open_workspace
 from tests.browser.test_admin import BUDGETS, DESK, PHONE, check, fresh_page
-from tests.support.hands import Keyboard, Mouse
+from tests.support.hands import Keyboard, Mouse, type_at_focus
 from tests.support.make import write_summary
 from tests.support.site import make_site_folder, serving
 from tests.support.staff import PASSWORD, Browser, add, code_of
@@ -235,7 +235,7 @@ def test_somebody_added_given_another_role_and_shown_the_door(site, fresh_page, 
     hand.go("Add")
     page.get_by_role("heading", name="Is it still you?").wait_for()
     check(page, "again")
-    page.keyboard.type(PASSWORD)  # the field has the focus
+    type_at_focus(page, PASSWORD)
     hand.go("Go on")
     given = page.locator("code.key").inner_text()
     hand.go("Back to people")
@@ -289,10 +289,10 @@ def test_a_second_factor_set_up_and_used(site, fresh_page, with_hand):
     page.get_by_role("heading", name="Your recovery codes").wait_for()
     hand.go("I have them")
     hand.go("Log out")
-    page.keyboard.type(name)  # the field has the focus
+    type_at_focus(page, name)
     hand.write("Password", PASSWORD)
     hand.go("Log in")
-    page.keyboard.type(code_of(secret))
+    type_at_focus(page, code_of(secret))
     hand.go("Log in")
     page.get_by_role("heading", name=f"Hello {name}").wait_for()
     assert page.url == site.url + "/admin"

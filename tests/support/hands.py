@@ -17,6 +17,12 @@ _FOCUS = """() => {
 }"""
 
 
+def type_at_focus(page: Any, text: str) -> None:
+    """Into the field that the page gives the focus to, which a busy browser does some time after it says that the page is there."""
+    page.locator("input:focus").wait_for()
+    page.keyboard.type(text)
+
+
 class Mouse:
     """Points at the middle of what it wants and clicks."""
 
