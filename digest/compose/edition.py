@@ -20,7 +20,7 @@ from digest.errors import RenderError
 from digest.model import Selection
 
 
-@dataclass  # and not frozen: where every reader has an edition of their own, that alone costs a third of making it
+@dataclass  # and not frozen: where every reader has an edition of their own, that alone costs a fifth of making it
 class Edition:
     """Subject, preheader, and both bodies with slots for what is the reader's own; nobody changes one.
 
